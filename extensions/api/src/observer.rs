@@ -1,0 +1,40 @@
+//! Who is told of cells: runs (to note which cells made them), bills, audit logs.
+//!
+//! Called by the session task, in order. An observer must return at once and hand longer work to a task of
+//! its own; what it does can neither stop nor fail a cell.
+
+/// A cell begins.
+#[derive(Clone, Debug)]
+pub struct CellStarted<'a> {
+    /// The number shown beside the cell.
+    pub count: u32,
+    pub code: &'a str,
+    /// The notebook's id of the cell, when the front end sent one.
+    pub cell_id: Option<&'a str>,
+}
+
+/// A cell has ended.
+#[derive(Clone, Debug)]
+pub struct CellFinished<'a> {
+    pub count: u32,
+    pub ending: Ending<'a>,
+    pub took: std::time::Duration,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending<'a> {
+    Ok,
+    /// Class and one line of the error.
+    Error { name: &'a str, message: &'a str },
+}
+
+/// Is told of each cell that is not silent.
+pub trait Observer: Send + Sync {
+    /// Before anything of the cell runs.
+    fn cell_started(&self, _cell: &CellStarted<'_>) {}
+    /// After all its output was handed on.
+    fn cell_finished(&self, _cell: &CellFinished<'_>) {}
+    /// The session ends (`restart` or for good): release what is held.
+    fn session_ended(&self, _restart: bool) {}
+}

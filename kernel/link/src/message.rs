@@ -1,0 +1,158 @@
+//! The messages. Each variant says who sends it when, and what the other side does then.
+use crate::Bundle;
+use serde::{Deserialize, Serialize};
+
+/// Number of one execution, given by the kernel, never used twice in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CellId(pub u64);
+
+/// From the kernel to a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// First message. The worker answers [`FromWorker::Hello`] or [`FromWorker::Refused`] and ends.
+    Hello { version: u32, prelude: String },
+    /// A shared library. The worker writes it under `file` in its own directory and answers nothing; a
+    /// `file` that it has already is not sent again.
+    Library { file: String, bytes: Vec<u8> },
+    /// Run a cell. Answered by outputs and exactly one [`FromWorker::Finished`].
+    Run(Run),
+    /// Evaluate source text (the evcxr engine only; `ochre-worker` refuses it).
+    Evaluate { cell: CellId, code: String, allow_stdin: bool },
+    /// The user interrupted. Sent once or twice; the worker unwinds the cell or detaches it.
+    Interrupt,
+    /// Answer to [`FromWorker::Input`]; `None` when the front end cannot ask.
+    InputReply { text: Option<String> },
+    /// Forget these variables (their destructors run); answered by [`FromWorker::Variables`].
+    Forget { names: Vec<String> },
+    /// Set (or with `None` remove) an environment variable.
+    Environment { name: String, value: Option<String> },
+    /// Change the working directory; answered by [`FromWorker::Directory`].
+    Directory { path: String },
+    /// A named setting of the cell side, such as `rows` (how many rows of a frame are shown).
+    Setting { name: String, value: String },
+    /// A message on a comm (widgets), from the front end.
+    Comm(Comm),
+    /// End yourself after the destructors of what must not outlive you. Answered by end of stream.
+    Shutdown,
+}
+
+/// What is to be run: the libraries are there (sent before as [`ToWorker::Library`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    pub cell: CellId,
+    /// Libraries to load before, in this order (dependencies first); loaded ones are skipped.
+    pub load: Vec<String>,
+    /// The library that holds the entry point.
+    pub library: String,
+    /// Whether the front end can be asked for input.
+    pub allow_stdin: bool,
+    /// True while `%recover` replays: logging and uploads are no-ops.
+    pub replaying: bool,
+}
+
+/// From a worker to the kernel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// Answer to [`ToWorker::Hello`].
+    Hello { version: u32, pid: u32, host: String },
+    /// The worker cannot work with this kernel; `reason` tells the user what to do.
+    Refused { reason: String },
+    /// Output of the running cell, or of a thread that it left behind. Not cut at character borders.
+    Stream { cell: CellId, stream: Stream, bytes: Vec<u8> },
+    /// `ochre::display` and its kind.
+    Display { cell: CellId, bundle: Bundle, id: Option<String>, update: bool },
+    /// `ochre::clear_output`.
+    ClearOutput { cell: CellId, wait: bool },
+    /// The cell waits for [`ToWorker::InputReply`].
+    Input { cell: CellId, prompt: String, password: bool },
+    /// An event for an extension, such as a logged metric: the topic names the extension.
+    Event { cell: CellId, topic: String, payload: Vec<u8> },
+    /// A message on a comm, to the front end.
+    Comm(Comm),
+    /// The cell has ended and all its output was sent before.
+    Finished { cell: CellId, end: End, value: Option<Bundle>, variables: Vec<Variable> },
+    /// A cell that was detached by an interrupt has ended after all.
+    LateFinish { cell: CellId, variables: Vec<Variable> },
+    /// The state of the variables, after [`ToWorker::Forget`].
+    Variables { variables: Vec<Variable> },
+    /// Where the worker is now, or why it could not go there.
+    Directory { path: Result<String, String> },
+    /// Last words of a dying worker (a fatal signal), as far as they could be said. `reason` is a fragment
+    /// for the user, such as `stack overflow` or `segmentation fault at address 0x10`.
+    Crash { signal: i32, reason: String, frames: Vec<Frame> },
+}
+
+/// Which stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// How a cell ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// It ran to its end.
+    Completed,
+    /// A `?` or a `return Err` at top level left it. `message` is the error's `Display` chain, `debug` its `Debug`.
+    Failed { message: String, debug: String, type_name: String },
+    /// It panicked. `place` is in the generated crate; the kernel maps it to the cell.
+    Panicked { message: String, place: Option<Place>, backtrace: Vec<Frame>, thread: String },
+    /// It noticed an interrupt and unwound.
+    Interrupted,
+    /// It did not notice the interrupt in time: its thread goes on by itself, its variables come back later.
+    Detached,
+    /// The library could not be loaded, or the engine's own rules were broken: a bug of ours.
+    Broken { message: String },
+    /// Text did not compile (the evcxr engine only): diagnostics as text, ANSI colours included.
+    Rejected { rendered: String },
+}
+
+/// A place in a source file: 1-based line and column, as rustc counts them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub file: String,
+    pub line: u32,
+    pub column: u32,
+}
+
+/// One frame of a backtrace, innermost first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    pub function: String,
+    pub place: Option<Place>,
+}
+
+/// A stored variable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    pub name: String,
+    /// `std::any::type_name` of its type: for display only, never for code.
+    pub type_name: String,
+    /// Whether its type is `Send`, so that it survives a detached thread.
+    pub send: bool,
+    /// `std::mem::size_of` of its type, in bytes.
+    pub size: u64,
+    /// The cell that stored it last.
+    pub cell: CellId,
+    /// False while a detached cell holds it, or its thread is gone and it is not `Send`.
+    pub available: bool,
+}
+
+/// A comm message, both ways. `data` and `metadata` are JSON text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comm {
+    pub id: String,
+    pub action: CommAction,
+    pub data: String,
+    pub metadata: String,
+    pub buffers: Vec<Vec<u8>>,
+}
+
+/// What a comm message does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommAction {
+    Open { target: String },
+    Message,
+    Close,
+}

@@ -1,0 +1,25 @@
+//! The dylib that cells link as `ochre`: the runtime, polars and the cell-side parts of the extensions.
+//!
+//! It is compiled once per machine; cells link to it dynamically, so what stands here costs a cell
+//! nothing but the reading of metadata. Cells that use none of it link `ochre-runtime` under the same name.
+//! What is generic is instantiated in the cell: offer plain functions where a user's cell would call one.
+#![forbid(unsafe_code)]
+
+mod block_on;
+
+pub use ochre_runtime::*;
+
+pub use ochre_frames::{columns, rows};
+pub use ochre_plots::{Chart, ImagesGrid, Picture, PlotError, image, images, plot};
+
+// The crates under their own names. `ochre::image` is both a function (above) and the crate.
+pub use {anyhow, base64, chrono, futures, image, itertools, polars, rand, rayon, regex, serde, serde_json, thiserror, tokio};
+
+#[doc(hidden)]
+pub use block_on::__block_on;
+
+/// What is in scope without a `use` in cells that use polars.
+#[doc(hidden)]
+pub mod __prelude {
+    pub use polars::prelude::*;
+}
