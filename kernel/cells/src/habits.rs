@@ -1,0 +1,1 @@
+//! Habits of other kernels.

@@ -1,0 +1,44 @@
+//! Names that the prelude brings into scope: mentioning one makes a cell link the whole prelude, which costs
+//! 85 ms, so cells that do not need it must not.
+//!
+//! The list holds what people write; a name that is missing costs one failed run (a tenth of a second) and
+//! works all the same, because an unresolved name is tried again with the prelude.
+
+/// Of polars' prelude.
+const POLARS: &[&str] = &[
+    "df", "col", "cols", "lit", "all", "nth", "when", "concat", "concat_str", "as_struct", "datetime", "DataFrame", "LazyFrame", "LazyCsvReader",
+    "LazyJsonLineReader", "Series", "Column", "ChunkedArray", "DataType", "Expr", "PolarsError", "PolarsResult", "CsvReader", "CsvReadOptions",
+    "CsvParseOptions", "CsvWriter", "ParquetReader", "ParquetWriter", "JsonReader", "JsonWriter", "JsonFormat", "IpcReader", "IpcWriter",
+    "SerReader", "SerWriter", "IntoLazy", "NamedFrom", "IntoSeries", "IntoColumn", "AnyValue", "Schema", "Field", "PlSmallStr", "PlPath", "PlRefPath",
+    "Int8Chunked", "Int16Chunked", "Int32Chunked", "Int64Chunked", "UInt8Chunked", "UInt16Chunked", "UInt32Chunked", "UInt64Chunked",
+    "Float32Chunked", "Float64Chunked", "StringChunked", "BooleanChunked", "ListChunked", "TimeUnit", "TimeZone", "JoinArgs", "JoinType", "JoinBuilder",
+    "SortOptions", "SortMultipleOptions", "UnionArgs", "ScanArgsParquet", "ScanArgsIpc", "NullValues", "StrptimeOptions", "RollingOptionsFixedWindow",
+    "RankOptions", "RankMethod", "QuantileMethod", "FillNullStrategy", "UniqueKeepStrategy", "PivotAgg", "Literal", "LiteralValue", "GetOutput", "element", "len",
+    "IdxSize", "IdxCa", "Duration", "EWMOptions", "DynamicGroupOptions", "AsofStrategy", "AsOfOptions", "ClosedInterval", "polars", "NULL", "coalesce", "int_range",
+    "col_idx", "min_horizontal", "max_horizontal", "sum_horizontal", "mean_horizontal", "any_horizontal", "all_horizontal", "is_null", "not", "cov", "pearson_corr",
+    "SQLContext", "StatisticsFlags", "Selector", "dtype_col", "by_name", "arange", "DslPlan", "Categories", "LazyGroupBy", "GroupBy", "ChunkCompareEq", "ChunkCompareIneq",
+];
+
+/// Members of `ochre` that the small runtime does not have.
+const OCHRE: &[&str] = &["plot", "Plot", "image", "images", "ImagesGrid", "rows", "columns", "__block_on"];
+
+/// Common words of Rust that are polars' too: they alone do not tell.
+const COMMON: &[&str] = &["len", "all", "not", "df", "cov", "element", "is_null", "Field", "Duration", "Schema"];
+
+/// Whether a mentioned name asks for the prelude. `members` are the names after dots; `has` tells other mentions.
+pub fn asks_for_prelude(name: &str, has: &dyn Fn(&str) -> bool) -> bool {
+    if COMMON.contains(&name) {
+        return false;
+    }
+    POLARS.contains(&name) || (has("ochre") && OCHRE.contains(&name))
+}
+
+/// Macros of polars' prelude: `df!` asks for it, a variable `df` does not.
+pub fn macro_asks_for_prelude(text: &str) -> bool {
+    text.contains("df!") || text.contains("polars_bail!") || text.contains("schema!")
+}
+
+/// rustc's codes for a name, a method, a trait or a macro that was not found.
+pub fn is_unresolved(code: &str) -> bool {
+    matches!(code, "E0405" | "E0412" | "E0422" | "E0423" | "E0425" | "E0432" | "E0433" | "E0531" | "E0573" | "E0574" | "E0599" | "E0277")
+}

@@ -1,0 +1,114 @@
+//! What a stretch of code needs around it: `use` lines, crates, and whether it needs the whole prelude.
+use crate::model::{Definition, Model, Unit};
+use crate::names;
+use crate::parse::{Import, ItemKind};
+use crate::prelude::Prelude;
+use crate::tokens::Mentions;
+use std::collections::BTreeSet;
+
+/// The surroundings of a generated crate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// `use` lines, in a fixed order.
+    pub lines: BTreeSet<String>,
+    /// Units that it names.
+    pub units: BTreeSet<String>,
+    /// Crates of the prelude and of the user that it names.
+    pub crates: BTreeSet<String>,
+    pub heavy: bool,
+}
+
+/// Finds the scope of code that mentions `mentions` and defines `own` itself.
+pub fn of(model: &Model, prelude: &Prelude, mentions: &Mentions, own: &BTreeSet<String>, text: &str, heavy: bool) -> Scope {
+    let mut finder = Finder { model, prelude, own, scope: Scope { heavy, ..Scope::default() }, seen: BTreeSet::new() };
+    let has = |name: &str| mentions.names.contains(name);
+    for name in &mentions.names {
+        finder.name(name, &has);
+    }
+    finder.scope.heavy |= names::macro_asks_for_prelude(text);
+    finder.traits(mentions);
+    finder.silent();
+    finder.scope
+}
+
+struct Finder<'a> {
+    model: &'a Model,
+    prelude: &'a Prelude,
+    own: &'a BTreeSet<String>,
+    scope: Scope,
+    seen: BTreeSet<String>,
+}
+
+impl Finder<'_> {
+    fn name(&mut self, name: &str, has: &dyn Fn(&str) -> bool) {
+        if self.own.contains(name) || !self.seen.insert(name.to_owned()) {
+            return;
+        }
+        match self.model.names.get(name) {
+            Some(Definition::Item { unit }) => self.item(name, &unit.clone()),
+            Some(Definition::Import(import)) => self.import(&import.clone()),
+            None => self.foreign(name, has),
+        }
+    }
+
+    fn item(&mut self, name: &str, unit: &str) {
+        self.scope.lines.insert(format!("use {unit}::{name};"));
+        self.scope.units.insert(unit.to_owned());
+        let Some(piece) = self.model.piece(name) else { return };
+        // A macro's body is resolved where it is used: what it mentions must be there too.
+        if let ItemKind::Macro(_) = piece.item.kind {
+            let mentions = piece.item.mentions.clone();
+            for inner in &mentions.names {
+                self.name(inner, &|n| mentions.names.contains(n));
+            }
+        }
+    }
+
+    fn import(&mut self, import: &Import) {
+        self.scope.lines.insert(import.line.clone());
+        if import.name.as_deref() != Some(&import.root) {
+            self.name(&import.root, &|_| false);
+        } else {
+            self.foreign(&import.root, &|_| false);
+        }
+    }
+
+    /// A name of nobody's here: a crate, or something of the prelude.
+    fn foreign(&mut self, name: &str, has: &dyn Fn(&str) -> bool) {
+        if self.model.dependencies.iter().any(|d| d.name == name) {
+            self.scope.crates.insert(name.to_owned());
+        } else if self.model.variables.contains_key(name) {
+            // A variable of that name wins over what the prelude calls so.
+        } else if self.prelude.offers(name) {
+            self.scope.crates.insert(name.to_owned());
+            self.scope.heavy = true;
+        } else if names::asks_for_prelude(name, has) {
+            self.scope.heavy = true;
+        }
+    }
+
+    /// Traits of the user's whose methods may be meant.
+    fn traits(&mut self, mentions: &Mentions) {
+        let units: Vec<&std::sync::Arc<Unit>> = self.model.units.values().collect();
+        for piece in units.into_iter().flat_map(|u| &u.pieces) {
+            if let ItemKind::Trait { name, members } = &piece.item.kind
+                && members.iter().any(|m| mentions.any(m))
+            {
+                self.name(name, &|_| false);
+            }
+        }
+    }
+
+    /// Globs and `as _`: of std always, of the user's modules always, of the prelude's crates where it is linked.
+    fn silent(&mut self) {
+        for import in self.model.silent.clone() {
+            let standard = matches!(import.root.as_str(), "std" | "core" | "alloc");
+            let users = self.model.names.contains_key(&import.root) || self.model.dependencies.iter().any(|d| d.name == import.root);
+            let linked = self.scope.heavy && (self.prelude.offers(&import.root) || import.root == "ochre" || import.root == "polars");
+            if standard || users || linked {
+                self.scope.lines.insert(import.line.clone());
+                self.name(&import.root, &|_| false);
+            }
+        }
+    }
+}
