@@ -74,7 +74,7 @@ pub trait SessionAccess: Send {
 
     // --- the engine --------------------------------------------------------------------------------
     /// `ochre` or `evcxr`.
-    fn engine(&self) -> &'static str;
+    fn engine(&self) -> &str;
     /// Changes the engine; variables do not move over.
     async fn use_engine(&mut self, name: &str) -> Result<(), Failure>;
     /// Forgets variables and items.

@@ -1,1 +1,33 @@
-//! placeholder
+//! One notebook's state machine: queue, counts, history, interrupt, magics. No sockets, no rustc.
+//!
+//! Used by `ochre-jupyter`, `ochre run` and the tests through [`Session`]; what runs the Rust is an
+//! [`engine::Engine`] that the composition root hands in.
+//!
+//! ```text
+//! front end --Execute--> Session --Event--> session task --lends--> runner --> parts: Rust   -> Engine
+//!     ^                                                               |             magics -> Registry
+//!     |<----------------------- Output <------ pump (limits) <--------|
+//! ```
+#![forbid(unsafe_code)]
+
+mod access;
+mod complete;
+pub mod engine;
+pub mod front;
+mod habits;
+pub mod history;
+mod inspect;
+mod known;
+pub mod limits;
+pub mod magics;
+mod names;
+mod parts;
+mod pump;
+mod report;
+mod runner;
+mod session;
+mod state;
+mod switchboard;
+mod usage;
+
+pub use session::{EngineFactory, Session, SessionParts};

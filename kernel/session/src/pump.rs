@@ -66,7 +66,9 @@ async fn run(mut inner: mpsc::Receiver<Output>, mut finished: oneshot::Receiver<
         front.send(note).await.ok();
     }
     drop(front);
-    drop(done.map(|done| done.send(())));
+    if let Some(done) = done {
+        done.send(()).ok();
+    }
     while let Some(output) = inner.recv().await {
         if matches!(output, Output::Stream { .. } | Output::Display { .. } | Output::Clear { .. } | Output::Comm(_)) {
             forward(output, &stray, &comms, silent, &mut limiter).await;

@@ -1,0 +1,129 @@
+//! Runs one cell: its parts in order, magics through the registry, Rust through the engine.
+//!
+//! Owned by the session task while idle and lent to one execution at a time. What a cell does goes through
+//! [`Access`](crate::access::Access); this file holds what outlives a cell.
+use crate::access::Access;
+use crate::engine::{Context, Engine, OutputSender};
+use crate::front::{Completion, Execute, Output, Payload, Report, Status};
+use crate::history::History;
+use crate::session::EngineFactory;
+use crate::switchboard::Switchboard;
+use ochre_api::{Failure, Registry};
+use ochre_link::{Bundle, Variable};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One execution.
+pub(crate) struct Job {
+    pub(crate) request: Execute,
+    pub(crate) count: u32,
+}
+
+/// How it went.
+pub(crate) struct JobEnd {
+    pub(crate) status: Status,
+    pub(crate) user_expressions: Vec<(String, Result<Bundle, Report>)>,
+    pub(crate) payloads: Vec<Payload>,
+    /// Plain text of the value, for the history.
+    pub(crate) output: Option<String>,
+}
+
+impl JobEnd {
+    pub(crate) fn failed(report: Report) -> Self {
+        Self { status: Status::Error(report), user_expressions: Vec::new(), payloads: Vec::new(), output: None }
+    }
+}
+
+/// Engine and surroundings of the cells.
+pub(crate) struct Runner {
+    pub(crate) engines: EngineFactory,
+    pub(crate) name: String,
+    /// Absent until it could be made; tried again by each cell, so that a repaired set-up needs no restart.
+    pub(crate) engine: Option<Box<dyn Engine>>,
+    pub(crate) magics: Arc<Registry>,
+    pub(crate) history: History,
+    pub(crate) switchboard: Arc<Switchboard>,
+    /// What `%env` set (or removed), for commands.
+    pub(crate) environment: BTreeMap<String, Option<String>>,
+    pub(crate) directory: PathBuf,
+    pub(crate) dependencies: BTreeMap<String, String>,
+    pub(crate) timing: bool,
+}
+
+impl Runner {
+    pub(crate) fn new(name: String, engines: EngineFactory, magics: Arc<Registry>, history: History, switchboard: Arc<Switchboard>) -> Self {
+        let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        Self {
+            engines,
+            name,
+            engine: None,
+            magics,
+            history,
+            switchboard,
+            environment: BTreeMap::new(),
+            directory,
+            dependencies: BTreeMap::new(),
+            timing: false,
+        }
+    }
+
+    /// The engine, made when there is none.
+    pub(crate) fn ensure_engine(&mut self) -> Result<&mut Box<dyn Engine>, Failure> {
+        if self.engine.is_none() {
+            let engine = (self.engines)(&self.name).map_err(crate::report::failure)?;
+            self.switchboard.connect(Some(engine.controls()));
+            self.engine = Some(engine);
+        }
+        self.engine.as_mut().ok_or_else(|| Failure::bug("there is no engine"))
+    }
+
+    pub(crate) fn engine_name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn variables(&self) -> Vec<Variable> {
+        self.engine.as_ref().map(|e| e.variables()).unwrap_or_default()
+    }
+
+    pub(crate) fn items(&self) -> Vec<Completion> {
+        self.engine.as_ref().map(|e| e.items()).unwrap_or_default()
+    }
+
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.directory.clone()
+    }
+
+    /// Ends the engine.
+    pub(crate) async fn shutdown(&mut self) {
+        self.switchboard.connect(None);
+        if let Some(mut engine) = self.engine.take() {
+            engine.shutdown().await;
+        }
+    }
+
+    /// Runs a cell from its first output to its last user expression.
+    pub(crate) async fn run(&mut self, job: Job, output: OutputSender) -> JobEnd {
+        let Job { request, count } = job;
+        output.send(Output::Started { code: request.code.clone(), count }).await.ok();
+        let context = Context { output: output.clone(), allow_stdin: request.allow_stdin, count, silent: request.silent };
+        let mut access = Access::new(self, context);
+        let end = access.cell(&request.code).await;
+        let payloads = std::mem::take(&mut access.payloads);
+        match end {
+            Ok(value) => {
+                let text = value.as_ref().and_then(|v| v.text()).map(str::to_owned);
+                if let Some(bundle) = value {
+                    output.send(Output::Result { bundle, count }).await.ok();
+                }
+                let user_expressions = access.user_expressions(request.user_expressions).await;
+                JobEnd { status: Status::Ok, user_expressions, payloads, output: text }
+            }
+            Err(failure) => {
+                let report = Report::from(failure);
+                output.send(Output::Error(report.clone())).await.ok();
+                JobEnd { payloads, ..JobEnd::failed(report) }
+            }
+        }
+    }
+}
