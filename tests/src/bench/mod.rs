@@ -1,0 +1,26 @@
+//! `cargo xtask bench NAME`: each measurement is a file of this directory and an entry of the table.
+use anyhow::bail;
+use std::process::ExitCode;
+
+/// One measurement.
+struct Bench {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> anyhow::Result<ExitCode>,
+}
+
+const BENCHES: &[Bench] = &[];
+
+/// Runs the named measurement, or lists them.
+pub fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let Some(name) = arguments.first() else {
+        for bench in BENCHES {
+            println!("{:<10} {}", bench.name, bench.about);
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    match BENCHES.iter().find(|b| b.name == name) {
+        Some(bench) => (bench.run)(&arguments[1..]),
+        None => bail!("there is no measurement `{name}`; `cargo xtask bench` lists them"),
+    }
+}

@@ -1,0 +1,88 @@
+//! The programs that tests talk to: Python clients in a private environment, Debian's Chromium, a driver for it.
+//! Each is installed once into the cache; one that cannot be had is a failure of the tests that need it.
+use crate::build::Built;
+use crate::host::{program_or_install, run};
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Written last into a finished installation; holds what was asked for, so that a changed list installs anew.
+const STAMP: &str = ".ochre-installed";
+
+/// A Python environment with Jupyter's clients and servers.
+pub struct Python {
+    pub directory: PathBuf,
+}
+
+impl Python {
+    /// Makes or finds it.
+    pub fn install(built: &Built) -> anyhow::Result<Self> {
+        let requirements = built.source.join("tests/clients/requirements.txt");
+        let directory = built.cache.peers().join("python");
+        once(&directory, &requirements, || {
+            eprintln!("installing the Python test peers into {}", directory.display());
+            let python = program_or_install("python3", "python3")?;
+            let venv = || run(Command::new(&python).args(["-m", "venv"]).arg(&directory));
+            if venv().is_err() {
+                // Debian's python3 comes without ensurepip.
+                run(Command::new("apt-get").args(["update", "-qq"]))?;
+                run(Command::new("apt-get").args(["install", "-y", "-qq", "python3-venv"]))?;
+                venv()?;
+            }
+            run(Command::new(directory.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(&requirements))
+        })?;
+        Ok(Self { directory })
+    }
+
+    /// A program of the environment.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.directory.join("bin").join(name)
+    }
+}
+
+/// Chromium and the module that drives it.
+pub struct Browser {
+    pub chromium: PathBuf,
+    pub node: PathBuf,
+    /// Directory whose `node_modules` has playwright-core.
+    pub modules: PathBuf,
+}
+
+impl Browser {
+    /// Makes or finds both.
+    pub fn install(built: &Built) -> anyhow::Result<Self> {
+        let chromium = program_or_install("chromium", "chromium")?;
+        let node = program_or_install("node", "nodejs")?;
+        let npm = program_or_install("npm", "npm")?;
+        let package = built.source.join("tests/browser/package.json");
+        let modules = built.cache.peers().join("node");
+        once(&modules, &package, || {
+            eprintln!("installing the browser's driver into {}", modules.display());
+            std::fs::create_dir_all(&modules)?;
+            std::fs::copy(&package, modules.join("package.json"))?;
+            run(Command::new(npm)
+                .args(["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"])
+                .current_dir(&modules)
+                .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))
+        })?;
+        Ok(Self { chromium, node, modules })
+    }
+}
+
+/// Runs `install` unless it finished before for the same list.
+fn once(directory: &Path, list: &Path, install: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let wanted = std::fs::read(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let stamp = directory.join(STAMP);
+    if std::fs::read(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(());
+    }
+    // Half of an installation is worse than none.
+    if directory.exists() && std::fs::remove_dir_all(directory).is_err() {
+        bail!("{} is half installed and cannot be removed; remove it by hand", directory.display());
+    }
+    if let Some(parent) = directory.parent() {
+        std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    }
+    install()?;
+    std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+}

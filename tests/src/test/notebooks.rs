@@ -1,0 +1,74 @@
+//! Every numbered notebook runs from its directory: under `ochre run`, under `jupyter execute`, with the same text outputs.
+use super::{Context, Tally};
+use crate::demo::text;
+use crate::peers::Python;
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Runs them all.
+pub fn run(context: &Context) -> anyhow::Result<Tally> {
+    let python = Python::install(&context.built)?;
+    context.install_kernel()?;
+    let mut tally = Tally::default();
+    for notebook in notebooks(&context.built.source.join("notebooks"))? {
+        let name = notebook.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let ours = context.logs.join(format!("ochre-run-{name}"));
+        let theirs = context.logs.join(format!("jupyter-execute-{name}"));
+        tally.count(&format!("ochre run {name}"), ochre_run(context, &notebook, &ours));
+        tally.count(&format!("jupyter execute {name}"), jupyter_execute(context, &python, &notebook, &theirs));
+        tally.count(&format!("{name} shows the same in both"), same_outputs(&ours, &theirs));
+    }
+    ensure!(tally.passed + tally.failed() > 0, "there are no notebooks");
+    Ok(tally)
+}
+
+/// The numbered notebooks, sorted.
+fn notebooks(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    let mut found: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "ipynb")).collect();
+    found.sort();
+    Ok(found)
+}
+
+fn ochre_run(context: &Context, notebook: &Path, out: &Path) -> anyhow::Result<()> {
+    let mut command = Command::new(&context.built.ochre);
+    finish(command.arg("run").arg(notebook).arg("-o").arg(out).env("OCHRE_PRELUDE", &context.built.prelude))
+}
+
+fn jupyter_execute(context: &Context, python: &Python, notebook: &Path, out: &Path) -> anyhow::Result<()> {
+    let mut command = context.jupyter_command(python, "jupyter-execute")?;
+    let directory = notebook.parent().context("the notebook lies nowhere")?;
+    command.current_dir(directory).arg("--kernel_name=ochre").arg("--timeout=300");
+    finish(command.arg(format!("--output={}", out.display())).arg(notebook))
+}
+
+fn finish(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        bail!("it ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+/// Compares what both runs show as text. Cells tagged `varies` show times and the like.
+fn same_outputs(ours: &Path, theirs: &Path) -> anyhow::Result<()> {
+    let read = |p: &Path| -> anyhow::Result<Value> { Ok(serde_json::from_slice(&std::fs::read(p)?)?) };
+    let (ours, theirs) = (read(ours)?, read(theirs)?);
+    let cells = |n: &Value| n["cells"].as_array().cloned().unwrap_or_default();
+    let (ours, theirs) = (cells(&ours), cells(&theirs));
+    ensure!(ours.len() == theirs.len(), "{} cells against {}", ours.len(), theirs.len());
+    for (number, (a, b)) in ours.iter().zip(&theirs).enumerate() {
+        let varies = a["metadata"]["tags"].as_array().is_some_and(|t| t.iter().any(|t| t == "varies"));
+        let (a, b) = (shown(a), shown(b));
+        ensure!(varies || a == b, "cell {number} shows\n{a}\nunder ochre run, and\n{b}\nunder jupyter execute");
+        ensure!(varies || a.is_empty() == b.is_empty(), "cell {number} shows something in one of them only");
+    }
+    Ok(())
+}
+
+fn shown(cell: &Value) -> String {
+    let outputs = cell["outputs"].as_array().into_iter().flatten();
+    outputs.map(|o| text(&o["text"]) + &text(&o["data"]["text/plain"])).collect()
+}
