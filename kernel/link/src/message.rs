@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CellId(pub u64);
 
+/// Exit code of a worker that lost its kernel: it tells a broken line from a cell that called `exit`.
+pub const EXIT_LINK_LOST: i32 = 86;
+
 /// From the kernel to a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {

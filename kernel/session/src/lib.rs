@@ -29,5 +29,6 @@ mod session;
 mod state;
 mod switchboard;
 mod usage;
+pub mod worker;
 
 pub use session::{EngineFactory, Session, SessionParts};

@@ -73,7 +73,9 @@ fn perform(job: Job) {
 fn perform_run(run: &Run, generation: u64) {
     OWN.set(run.cell.0);
     set_setting("replaying", if run.replaying { "true" } else { "false" });
-    let (end, value) = match worker().libraries().entry(&run.load, &run.library) {
+    // Bound first: the lock must be free while the cell runs, because the reader writes libraries.
+    let entry = worker().libraries().entry(&run.load, &run.library);
+    let (end, value) = match entry {
         Err(message) => (End::Broken { message }, None),
         Ok(_) if worker().is_interrupted(generation) => (End::Interrupted, None),
         Ok(entry) => {

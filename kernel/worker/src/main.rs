@@ -25,7 +25,7 @@ use pump::Pump;
 use state::{install, worker};
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::os::fd::{FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -73,7 +73,7 @@ fn begin() -> io::Result<Reader> {
     let out = Out::new(link_out);
     shake_hands(&mut reader, &out)?;
     let null = File::open("/dev/null")?;
-    os::replace(std::os::fd::AsRawFd::as_raw_fd(&null), 0)?;
+    os::replace(null.as_raw_fd(), 0)?;
     let pump = Pump::install()?;
     os::line_buffer_c_stdout();
     libraries::make_directory()?;

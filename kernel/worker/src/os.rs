@@ -158,7 +158,7 @@ pub fn end(code: i32) -> ! {
 /// The kernel is gone: so is the reason to live.
 pub fn end_without_kernel() -> ! {
     crate::libraries::remove_directory();
-    end(1)
+    end(ochre_link::EXIT_LINK_LOST)
 }
 
 fn check(result: c_int) -> io::Result<c_int> {
