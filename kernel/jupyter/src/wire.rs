@@ -21,8 +21,9 @@ const NO_PARENT: &[u8] = b"{}";
 /// A message from a client.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// Who gets the answer.
+    /// The connection that gets the answer, and the frames that come before the delimiter there.
     pub(crate) identity: Bytes,
+    pub(crate) route: Vec<Bytes>,
     pub(crate) kind: String,
     pub(crate) subshell: Option<String>,
     /// As it came.
@@ -78,6 +79,7 @@ impl Codec {
         let fields = Fields::parse(header).map_err(|_| Refused::Header)?;
         Ok(Request {
             identity,
+            route: frames[..delimiter].to_vec(),
             kind: fields.text("msg_type").map_err(|_| Refused::Header)?.to_owned(),
             subshell: fields.text("subshell_id").ok().filter(|id| !id.is_empty()).map(str::to_owned),
             header: header.clone(),

@@ -1,0 +1,158 @@
+//! One request on shell or control, from busy to idle: every one is answered, whatever is in it.
+use crate::execute;
+use crate::fields::Fields;
+use crate::iopub::State;
+use crate::messages::{comm, complete, connect, error, execute as execution, history, inspect, is_complete, kernel_info, usage};
+use crate::server::{Ended, KERNEL_SHUTDOWN, Shared};
+use crate::wire::{Message, Request};
+use ochre_link::CommAction;
+use ochre_session::front::{Report, Status};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::task::JoinSet;
+
+/// Where a request came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Shell,
+    Control,
+}
+
+/// What is sent back, and what else follows.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// None for messages that have no reply (`comm_msg`).
+    pub(crate) reply: Option<Value>,
+    pub(crate) effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    None,
+    /// A cell failed: cells that wait behind it in its lane are not run.
+    AbortQueued,
+    Shutdown { restart: bool },
+}
+
+impl Answer {
+    pub(crate) fn reply(content: Value) -> Self {
+        Self { reply: Some(content), effect: Effect::None }
+    }
+}
+
+/// Says busy.
+pub(crate) fn begin(shared: &Shared, request: &Request) {
+    shared.iopub.status(State::Busy, Some(&request.header));
+}
+
+/// Finds the answer, also when that panics.
+pub(crate) async fn answer(shared: &Arc<Shared>, channel: Channel, request: &Arc<Request>) -> Answer {
+    let (shared, request) = (shared.clone(), request.clone());
+    // A set of one: unlike a task alone, it is gone when this future is dropped.
+    let mut task = JoinSet::new();
+    task.spawn({
+        let (shared, request) = (shared.clone(), request.clone());
+        async move { find(&shared, channel, &request).await }
+    });
+    let report = match task.join_next().await {
+        Some(Ok(Ok(answer))) => return answer,
+        Some(Ok(Err(malformed))) => error::malformed(&malformed),
+        _ => error::bug(&format!("answering `{}` panicked", request.kind)),
+    };
+    refuse(&shared, &request, report)
+}
+
+/// Sends the reply and says idle.
+pub(crate) fn finish(shared: &Shared, channel: Channel, request: &Request, answer: Answer) {
+    let parent = Some(&request.header);
+    if let Some(content) = answer.reply {
+        let message = Message::new(&reply_kind(&request.kind), content);
+        let frames = [request.route.clone(), shared.codec.encode(&message, parent)].concat();
+        let router = match channel {
+            Channel::Shell => &shared.shell,
+            Channel::Control => &shared.control,
+        };
+        // A client that is gone needs no reply.
+        router.send(&request.identity, &frames);
+        if matches!(answer.effect, Effect::Shutdown { .. }) {
+            shared.iopub.send(&message, parent);
+        }
+    }
+    shared.iopub.status(State::Idle, parent);
+    if let Effect::Shutdown { restart } = answer.effect {
+        // Full: another client has asked before.
+        let _ = shared.end.try_send(Ended::Shutdown { restart });
+    }
+}
+
+/// An error as the answer, where the sender waits for one.
+pub(crate) fn refuse(shared: &Shared, request: &Request, report: Report) -> Answer {
+    let reply = match request.kind.as_str() {
+        "execute_request" => Some(execution::not_run(Status::Error(report), shared.count.load(Ordering::Relaxed))),
+        kind if kind.ends_with("_request") => Some(error::reply(&report)),
+        _ => None,
+    };
+    Answer { reply, effect: Effect::None }
+}
+
+fn reply_kind(kind: &str) -> String {
+    format!("{}_reply", kind.strip_suffix("_request").unwrap_or(kind))
+}
+
+/// The table of messages. An error means that the request is malformed.
+async fn find(shared: &Arc<Shared>, channel: Channel, request: &Arc<Request>) -> Result<Answer, String> {
+    let (kernel, content) = (&shared.kernel, request.content.as_ref().map_err(String::clone)?);
+    let reply = match request.kind.as_str() {
+        "kernel_info_request" => kernel_info::reply(&kernel.about()),
+        "execute_request" if channel == Channel::Shell => return execute::run(shared, request, content).await,
+        "execute_request" => return Err("cells are executed on the shell channel, not on control".into()),
+        "complete_request" => {
+            let (code, cursor) = complete::parse(content)?;
+            complete::reply(&kernel.complete(code, cursor).await)
+        }
+        "inspect_request" => {
+            let (code, cursor, detail) = inspect::parse(content)?;
+            inspect::reply(kernel.inspect(code, cursor, detail).await.as_ref())
+        }
+        "is_complete_request" => is_complete::reply(&kernel.is_complete(content.text("code")?)),
+        "history_request" => history::reply(content, kernel.history(history::parse(content)?).await),
+        "comm_info_request" => comm::info(content, kernel.comms()),
+        "comm_open" | "comm_msg" | "comm_close" => return take_comm(shared, request, content),
+        "connect_request" => connect::reply(&shared.connection),
+        "usage_request" => usage::reply(&kernel.usage().await),
+        "interrupt_request" => {
+            kernel.interrupt();
+            json!({ "status": "ok" })
+        }
+        "create_subshell_request" => {
+            let id = shared.lanes.create(shared).ok_or("there are too many subshells")?;
+            json!({ "status": "ok", "subshell_id": id })
+        }
+        "delete_subshell_request" => {
+            let id = content.text("subshell_id")?;
+            shared.lanes.delete(id).then(|| json!({ "status": "ok" })).ok_or_else(|| format!("there is no subshell `{id}`"))?
+        }
+        "list_subshell_request" => json!({ "status": "ok", "subshell_id": shared.lanes.list() }),
+        "shutdown_request" => {
+            let restart = content.flag("restart", false);
+            // A kernel that does not end in time is ended with the process.
+            let _ = tokio::time::timeout(KERNEL_SHUTDOWN, kernel.shutdown(restart)).await;
+            let reply = Some(json!({ "status": "ok", "restart": restart }));
+            return Ok(Answer { reply, effect: Effect::Shutdown { restart } });
+        }
+        other => return Err(format!("this kernel does not know messages of the type `{other:.100}`")),
+    };
+    Ok(Answer::reply(reply))
+}
+
+/// A comm that nobody here serves is closed, so that the client does not wait for it.
+fn take_comm(shared: &Shared, request: &Request, content: &Fields) -> Result<Answer, String> {
+    let message = comm::parse(request, content)?;
+    let (id, opened) = (message.id.clone(), matches!(message.action, CommAction::Open { .. }));
+    shared.kernel.comm(message);
+    if opened && !shared.kernel.comms().iter().any(|(open, _)| *open == id) {
+        shared.iopub.send(&comm::closed(&id), Some(&request.header));
+    }
+    Ok(Answer { reply: None, effect: Effect::None })
+}
