@@ -30,10 +30,12 @@ pub fn install(to: &Destination) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes both away. What is not there is no error.
+/// Takes both away, and leaves the history of cells. What is not there is no error.
 pub fn uninstall(from: &Destination) -> anyhow::Result<()> {
+    let program = from.program();
+    let programs = program.parent().unwrap_or(&program).to_path_buf();
     let mut found = false;
-    for directory in [from.kernelspec(), from.home.clone()] {
+    for directory in [from.kernelspec(), programs, from.preludes()] {
         match std::fs::remove_dir_all(&directory) {
             Ok(()) => {
                 found = true;
@@ -43,6 +45,8 @@ pub fn uninstall(from: &Destination) -> anyhow::Result<()> {
             Err(error) => return Err(error).with_context(|| format!("cannot remove {}", directory.display())),
         }
     }
+    // Only when nothing else is in it.
+    let _ = std::fs::remove_dir(&from.home);
     if !found {
         println!("nothing is installed in {}", from.home.display());
     }
@@ -181,5 +185,10 @@ mod tests {
         uninstall(&place).unwrap();
         assert!(!place.home.exists() && !place.kernelspec().exists());
         uninstall(&place).unwrap();
+        // The history of cells lies in the same directory and is the user's.
+        std::fs::create_dir_all(place.preludes()).unwrap();
+        std::fs::write(place.home.join("history.sqlite"), []).unwrap();
+        uninstall(&place).unwrap();
+        assert!(!place.preludes().exists() && place.home.join("history.sqlite").exists());
     }
 }
