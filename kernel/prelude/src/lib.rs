@@ -10,10 +10,10 @@ mod block_on;
 pub use ochre_runtime::*;
 
 pub use ochre_frames::{columns, rows};
-pub use ochre_plots::{Chart, ImagesGrid, Picture, PlotError, image, images, plot};
+pub use ochre_plots::{ImagesGrid, Picture, PlotError, image, images};
 
 // The crates under their own names. `ochre::image` is both a function (above) and the crate.
-pub use {anyhow, base64, chrono, futures, image, itertools, polars, rand, rayon, regex, serde, serde_json, thiserror, tokio};
+pub use {anyhow, base64, chrono, futures, ::image, itertools, polars, rand, rayon, regex, serde, serde_json, thiserror, tokio};
 
 #[doc(hidden)]
 pub use block_on::__block_on;
