@@ -13,6 +13,7 @@
 pub mod frame;
 pub mod message;
 pub mod mime;
+mod raw;
 
 pub use frame::{FrameError, MAX_FRAME_BYTES};
 pub use message::*;

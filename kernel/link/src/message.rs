@@ -16,7 +16,11 @@ pub enum ToWorker {
     Hello { version: u32, prelude: String },
     /// A shared library. The worker writes it under `file` in its own directory and answers nothing; a
     /// `file` that it has already is not sent again.
-    Library { file: String, bytes: Vec<u8> },
+    Library {
+        file: String,
+        #[serde(with = "crate::raw")]
+        bytes: Vec<u8>,
+    },
     /// Run a cell. Answered by outputs and exactly one [`FromWorker::Finished`].
     Run(Run),
     /// Evaluate source text (the evcxr engine only; `ochre-worker` refuses it).
@@ -61,7 +65,12 @@ pub enum FromWorker {
     /// The worker cannot work with this kernel; `reason` tells the user what to do.
     Refused { reason: String },
     /// Output of the running cell, or of a thread that it left behind. Not cut at character borders.
-    Stream { cell: CellId, stream: Stream, bytes: Vec<u8> },
+    Stream {
+        cell: CellId,
+        stream: Stream,
+        #[serde(with = "crate::raw")]
+        bytes: Vec<u8>,
+    },
     /// `ochre::display` and its kind.
     Display { cell: CellId, bundle: Bundle, id: Option<String>, update: bool },
     /// `ochre::clear_output`.
@@ -69,7 +78,12 @@ pub enum FromWorker {
     /// The cell waits for [`ToWorker::InputReply`].
     Input { cell: CellId, prompt: String, password: bool },
     /// An event for an extension, such as a logged metric: the topic names the extension.
-    Event { cell: CellId, topic: String, payload: Vec<u8> },
+    Event {
+        cell: CellId,
+        topic: String,
+        #[serde(with = "crate::raw")]
+        payload: Vec<u8>,
+    },
     /// A message on a comm, to the front end.
     Comm(Comm),
     /// The cell has ended and all its output was sent before.

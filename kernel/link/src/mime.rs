@@ -7,7 +7,7 @@ pub enum Data {
     /// Text as it is (`text/plain`, `text/html`, `image/svg+xml`, …).
     Text(String),
     /// Bytes that Jupyter wants in base64 (`image/png`).
-    Bytes(Vec<u8>),
+    Bytes(#[serde(with = "crate::raw")] Vec<u8>),
     /// JSON text (`application/json`, `application/vnd.vegalite.v5+json`, …).
     Json(String),
 }
