@@ -98,7 +98,8 @@ fn gap_row(html: &mut String, window: &Window) {
 mod tests {
     use super::*;
     use crate::Limits;
-    use polars::prelude::*;
+    use crate::window::Window;
+    use polars::prelude::{DataFrame, df};
 
     /// The table without its style.
     fn html(frame: &DataFrame, rows: usize, columns: usize) -> String {

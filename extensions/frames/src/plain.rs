@@ -91,7 +91,8 @@ fn row<'a>(out: &mut String, columns: &'a [Strip], widths: &[usize], text: impl 
 mod tests {
     use super::*;
     use crate::Limits;
-    use polars::prelude::*;
+    use crate::window::Window;
+    use polars::prelude::{DataType, Field, Schema, df};
 
     #[test]
     fn a_cut_frame_in_text() {
