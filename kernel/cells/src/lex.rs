@@ -1,7 +1,7 @@
 //! A cell's text as rustc's lexer sees it: tokens, and whether its brackets and quotes are whole.
 //!
 //! Used by [`crate::complete`], [`crate::habits`] and [`crate::diagnostics`]. It knows no grammar.
-use ra_ap_rustc_lexer::{FrontmatterAllowed, LiteralKind, TokenKind, tokenize};
+use ra_ap_rustc_lexer::{DocStyle, FrontmatterAllowed, LiteralKind, TokenKind, tokenize};
 use std::ops::Range;
 
 /// A token that is neither blank nor comment.
@@ -29,19 +29,24 @@ pub(crate) enum Fault {
 pub(crate) struct Scan {
     pub tokens: Vec<Token>,
     pub fault: Option<Fault>,
+    /// The last thing in the text is a doc comment of an item that has not come.
+    pub ends_in_doc: bool,
     /// Brackets that are open at the end, outermost first.
     pub open: Vec<(usize, char)>,
 }
 
 /// Reads a whole text.
 pub(crate) fn scan(text: &str) -> Scan {
-    let mut scan = Scan { tokens: Vec::new(), fault: None, open: Vec::new() };
+    let mut scan = Scan { tokens: Vec::new(), fault: None, ends_in_doc: false, open: Vec::new() };
     let mut at = 0;
     for token in tokenize(text, FrontmatterAllowed::No) {
         let range = at..at + token.len as usize;
         at = range.end;
         if scan.fault.is_none() {
             scan.fault = unterminated(token.kind, range.start).or_else(|| bracket(&mut scan.open, token.kind, range.start));
+        }
+        if token.kind != TokenKind::Whitespace {
+            scan.ends_in_doc = matches!(token.kind, TokenKind::LineComment { doc_style: Some(DocStyle::Outer) } | TokenKind::BlockComment { doc_style: Some(DocStyle::Outer), .. });
         }
         if !matches!(token.kind, TokenKind::Whitespace | TokenKind::LineComment { .. } | TokenKind::BlockComment { .. }) {
             scan.tokens.push(Token { kind: token.kind, range });

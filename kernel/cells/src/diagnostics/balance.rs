@@ -4,6 +4,7 @@ use super::draw;
 use super::map::Origin;
 use super::report::{Level, Report, Spot};
 use super::Rendered;
+use crate::complete::without_magics;
 use crate::lex::{self, Fault};
 
 /// The error of a cell whose delimiters do not match or whose quotes do not end, if there is one.
@@ -22,7 +23,7 @@ pub(super) fn report(origin: &Origin) -> Option<Report> {
         label: Some(label.to_owned()),
     };
     let end = text.trim_end().len();
-    let (code, message, spots) = match lex::scan(text).fault? {
+    let (code, message, spots) = match lex::scan(&without_magics(text)).fault? {
         Fault::Unclosed { at, open } => {
             let spots = vec![spot(at, 1, false, "unclosed delimiter"), spot(end, 0, true, "the cell ends here")];
             (None, format!("this cell contains an unclosed delimiter: `{open}`"), spots)

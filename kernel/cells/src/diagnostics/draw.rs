@@ -61,7 +61,7 @@ fn draw_groups(report: &Report) -> String {
                 groups.push(Group::with_title(color(note.level).secondary_title(printable(&note.message))));
             }
         } else {
-            groups.push(group(note));
+            groups.push(group(note, report.primary().map(|spot| &spot.origin)));
         }
     }
     for hint in &report.hints {
@@ -71,10 +71,10 @@ fn draw_groups(report: &Report) -> String {
     Renderer::styled().hyperlink(false).term_width(WIDTH).render(&groups)
 }
 
-fn group(note: &Note) -> Group<'_> {
+fn group<'a>(note: &'a Note, shown: Option<&Origin>) -> Group<'a> {
     let mut group = Group::with_title(color(note.level).secondary_title(printable(&note.message)));
     group = group.elements(snippets(&note.spots));
-    group.elements(note.suggestions.iter().filter_map(|edits| patches(edits)))
+    group.elements(note.suggestions.iter().filter_map(|edits| patches(edits, shown)))
 }
 
 /// One snippet for each cell, the cell of the primary mark first.
@@ -98,12 +98,13 @@ fn snippets(spots: &[Spot]) -> Vec<Snippet<'static, annotate_snippets::Annotatio
         .collect()
 }
 
-fn patches(edits: &[Edit]) -> Option<Snippet<'static, Patch<'static>>> {
+fn patches(edits: &[Edit], shown: Option<&Origin>) -> Option<Snippet<'static, Patch<'static>>> {
     let origin = &edits.first()?.origin;
     let window = Window::around(origin, edits.iter().map(|edit| edit.range.clone()));
     let patches = edits.iter().map(|edit| Patch::new(window.shift(&edit.range), edit.replacement.clone()));
-    // No path: rustc names the file of a suggestion only when it is another one.
-    Some(Snippet::source(window.text.clone()).line_start(window.first_line).patches(patches))
+    let snippet = Snippet::source(window.text.clone()).line_start(window.first_line).patches(patches);
+    // As rustc does: the file of a suggestion is named only when it is another one.
+    Some(if shown == Some(origin) { snippet } else { snippet.path(origin.0.label.clone()) })
 }
 
 /// The whole lines of a cell that marks lie on, and what is between them.
@@ -120,6 +121,9 @@ impl Window {
         let last = ceil_boundary(text, ranges.map(|range| range.end).max().unwrap_or(0));
         let mut start = text[..first].rfind('\n').map_or(0, |at| at + 1);
         let mut end = text[last..].find('\n').map_or(text.len(), |at| last + at);
+        // A line that is put before another one is drawn with it.
+        end += text[end..].char_indices().skip(1).find(|(_, c)| *c == '\n').map_or(text.len() - end, |(at, _)| at).min(LONGEST_LINE);
+        end = ceil_boundary(text, end);
         let first_line = 1 + text[..start].bytes().filter(|b| *b == b'\n').count();
         if first - start > LONGEST_LINE {
             start = floor_boundary(text, first - LONGEST_LINE / 2);
@@ -144,6 +148,7 @@ impl Window {
 fn color(level: Level) -> Color<'static> {
     match level {
         Level::Error => Color::ERROR,
+        Level::Panic => Color::ERROR.with_name("panic"),
         Level::Warning => Color::WARNING,
         Level::Note => Color::NOTE,
         Level::Help => Color::HELP,
@@ -153,6 +158,7 @@ fn color(level: Level) -> Color<'static> {
 fn name(level: Level) -> &'static str {
     match level {
         Level::Error => "error",
+        Level::Panic => "panic",
         Level::Warning => "warning",
         Level::Note => "note",
         Level::Help => "help",

@@ -30,9 +30,9 @@ pub fn render_panic<'m>(panic: &PanicReport, names: &Names, map_of: &dyn Fn(&str
     // A panic inside of a library (`unwrap`, an index) is the line's that called it.
     let at = own.or_else(|| frames.first().map(|(_, origin, line, column)| (origin.clone(), *line, *column)));
     let mut report = Report {
-        level: Level::Error,
+        level: Level::Panic,
         code: None,
-        message: format!("panic: {}", names.clean(panic.message)),
+        message: names.clean(panic.message),
         spots: at.map(|(origin, line, column)| spot(origin, line, column)).into_iter().collect(),
         notes: Vec::new(),
         scaffold: Vec::new(),

@@ -11,6 +11,7 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     Error,
+    Panic,
     Warning,
     Note,
     Help,
@@ -218,7 +219,9 @@ fn note(child: &RustcMessage, sources: &Sources) -> Option<Note> {
         return if note.suggestions.is_empty() { imports(child, note) } else { Some(note) };
     }
     note.spots = spots_of(child, sources, &mut scaffold);
-    if note.spots.is_empty() && !scaffold.is_empty() {
+    // "`Option<i32>` defined here" says nothing where "here" is a file that is not shown.
+    let pointing = !child.spans.is_empty() && child.message.ends_with(" here");
+    if note.spots.is_empty() && (pointing || !scaffold.is_empty()) {
         return None;
     }
     Some(note)

@@ -30,8 +30,23 @@ pub(super) fn settle(reports: &mut Vec<Report>, map: &SourceMap, current: u64) {
         unspan(report, map, cell);
         reword(report);
     }
+    drop_after_end(reports);
     drop_second(reports);
     drop_repeated(reports);
+}
+
+/// Label of the place where a parser ran over the end of the cell.
+const CELL_ENDS: &str = "the cell ends here";
+
+/// A cell that ends too early says so once: the parser's next errors are about the scaffold that it ran into.
+fn drop_after_end(reports: &mut Vec<Report>) {
+    let is_end = |report: &Report| report.spots.iter().any(|spot| spot.label.as_deref() == Some(CELL_ENDS));
+    let Some(first) = reports.iter().position(is_end) else { return };
+    let mut at = 0;
+    reports.retain(|report| {
+        at += 1;
+        at - 1 == first || !report.scaffold.iter().any(|hidden| hidden.primary)
+    });
 }
 
 fn is_about_delimiters(report: &Report) -> bool {
@@ -148,7 +163,7 @@ fn unspan(report: &mut Report, map: &SourceMap, cell: Option<&Origin>) {
         if let Some((origin, end)) = map.end_before(hidden.range.start) {
             let end = origin.0.text.get(..end).map_or(end, |text| text.trim_end().len());
             report.message = found_end(&report.message);
-            report.spots.push(Spot { origin, range: end..end, primary: true, label: Some("the cell ends here".to_owned()) });
+            report.spots.push(Spot { origin, range: end..end, primary: true, label: Some(CELL_ENDS.to_owned()) });
             report.notes.clear();
         }
         return;
@@ -173,7 +188,7 @@ fn found_end(message: &str) -> String {
 fn reword(report: &mut Report) {
     let closure = report.scaffold.iter().any(|hidden| hidden.text.trim_start_matches("move ").trim_start_matches("async ").starts_with('|'));
     let function = report.scaffold.iter().any(|hidden| hidden.text.contains("fn ") || hidden.label.as_deref().is_some_and(|label| label.starts_with("this function")));
-    if !closure && !function {
+    if !closure && !function && !at_top_level(report) {
         return;
     }
     let change = |text: &mut String| {
@@ -194,6 +209,11 @@ fn reword(report: &mut Report) {
         }
     }
     report.notes.iter_mut().for_each(|note| change(&mut note.message));
+}
+
+/// Whether no function of the user's is around the place.
+fn at_top_level(report: &Report) -> bool {
+    report.primary().is_some_and(|spot| spot.origin.0.text.get(..spot.range.start).is_some_and(|before| !before.contains("fn ")))
 }
 
 /// rustc's words for the closure or function around a cell, and the user's.

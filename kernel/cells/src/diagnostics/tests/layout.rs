@@ -3,19 +3,51 @@ use super::*;
 
 #[test]
 fn other_scripts_and_emoji() {
-    cell("let größe: i32 = \"日本語 🦀\";\nlet 数: &str = 1;").check(expect![[r#""#]]);
+    cell("let größe: i32 = \"日本語 🦀\";\nlet 数: &str = 1;").check(expect![[r#"
+        error[E0308]: mismatched types
+         --> cell [3]:1:18
+          |
+        1 | let größe: i32 = "日本語 🦀";
+          |            ---   ^^^^^^^^^^^ expected `i32`, found `&str`
+          |            |
+          |            expected due to this
+
+        error[E0308]: mismatched types
+         --> cell [3]:2:15
+          |
+        2 | let 数: &str = 1;
+          |         ----   ^ expected `&str`, found integer
+          |         |
+          |         expected due to this
+    "#]]);
 }
 
 #[test]
 fn tabs() {
-    cell("{\n\tlet x:\ti32 = \"a\";\n}").check(expect![[r#""#]]);
+    cell("{\n\tlet x:\ti32 = \"a\";\n}").check(expect![[r#"
+        error[E0308]: mismatched types
+         --> cell [3]:2:15
+          |
+        2 |     let x:    i32 = "a";
+          |               ---   ^^^ expected `i32`, found `&str`
+          |               |
+          |               expected due to this
+    "#]]);
 }
 
 #[test]
 fn carriage_returns() {
     let cell = cell("let a = 1;\r\nlet x: i32 =\r\n    \"a\";\r\nlet y = 2;");
     assert_eq!(cell.diagnose().errors[0].primary, Some((3, 3, 5)));
-    cell.check(expect![[r#""#]]);
+    cell.check(expect![[r#"
+        error[E0308]: mismatched types
+         --> cell [3]:3:5
+          |
+        2 | let x: i32 = 
+          |        --- expected due to this
+        3 |     "a"; 
+          |     ^^^ expected `i32`, found `&str`
+    "#]]);
 }
 
 #[test]
@@ -44,7 +76,29 @@ fn many_lines_between_two_marks() {
 
 #[test]
 fn the_end_of_a_cell_without_newline() {
-    cell("let x = 1;\nlet y: i32 = if x > 0 { 1 }").check(expect![[r#""#]]);
+    cell("let x = 1;\nlet y: i32 = if x > 0 { 1 }").check(expect![[r#"
+        error: expected `;`, found `}`
+         --> cell [3]:2:28
+          |
+        2 | let y: i32 = if x > 0 { 1 }
+          |                            ^
+          |
+        help: add `;` here
+          |
+        2 | let y: i32 = if x > 0 { 1 };
+          |                            +
+
+        error[E0317]: `if` may be missing an `else` clause
+         --> cell [3]:2:14
+          |
+        2 | let y: i32 = if x > 0 { 1 }
+          |     -        ^^^^^^^^^^^^^^ expected `i32`, found `()`
+          |     |
+          |     expected because of this assignment
+          |
+          = note: `if` expressions without `else` evaluate to `()`
+          = help: consider adding an `else` block that evaluates to the expected type
+    "#]]);
 }
 
 #[test]

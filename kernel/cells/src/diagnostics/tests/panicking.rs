@@ -24,7 +24,13 @@ fn shown(cell: &Cell, message: &str, at: Option<Place>, backtrace: &[Frame]) -> 
 fn the_line_that_panicked() {
     let cell = cell("let x = 1;\nlet y: Option<i32> = None; y.unwrap();");
     let at = place_of(&cell.map(), "y.unwrap()");
-    expect![[r#""#]].assert_eq(&shown(&cell, "called `Option::unwrap()` on a `None` value", Some(at), &[]));
+    expect![[r#"
+        panic: called `Option::unwrap()` on a `None` value
+         --> cell [3]:2:28
+          |
+        2 | let y: Option<i32> = None; y.unwrap();
+          |                            ^^^^^^^^^^ panicked here
+    "#]].assert_eq(&shown(&cell, "called `Option::unwrap()` on a `None` value", Some(at), &[]));
 }
 
 #[test]
@@ -43,7 +49,18 @@ fn frames_of_the_user_only() {
         frame("c_0123456789ab::__ochre_entry::{{closure}}::h0123456789abcdef", Some(place_of(&map, "solve(3)"))),
         frame("ochre_runtime::__rt::Cx::body", None),
     ];
-    expect![[r#""#]].assert_eq(&shown(&cell, "zero", Some(own), &backtrace));
+    expect![[r#"
+        panic: zero
+         --> cell [1]:2:17
+          |
+        2 |     if n == 0 { panic!("zero") } else { solve(n - 1) }
+          |                 ^^^^^^^^^^^^^^ panicked here
+          |
+          = note: called from
+                    `solve` at cell [1]:2:17
+                    `solve` at cell [1]:2:41 (2 times)
+                    the cell at cell [3]:1:1
+    "#]].assert_eq(&shown(&cell, "zero", Some(own), &backtrace));
 }
 
 #[test]
@@ -51,7 +68,13 @@ fn a_panic_of_a_library_is_shown_at_the_line_that_called_it() {
     let cell = cell("let v = vec![1];\nv.swap(0, 5);");
     let std = Place { file: "/rustc/59807616e1fa/library/core/src/slice/mod.rs".into(), line: 900, column: 18 };
     let backtrace = [frame("core::slice::swap", Some(std.clone())), frame("c_0123456789ab[1f]::__ochre_entry::{closure#0}", Some(place_of(&cell.map(), "v.swap")))];
-    expect![[r#""#]].assert_eq(&shown(&cell, "index out of bounds: the len is 1 but the index is 5", Some(std), &backtrace));
+    expect![[r#"
+        panic: index out of bounds: the len is 1 but the index is 5
+         --> cell [3]:2:1
+          |
+        2 | v.swap(0, 5);
+          | ^^^^^^^^^^^^ panicked here
+    "#]].assert_eq(&shown(&cell, "index out of bounds: the len is 1 but the index is 5", Some(std), &backtrace));
 }
 
 #[test]
@@ -59,5 +82,10 @@ fn another_thread_and_no_place() {
     let map = SourceMap::default();
     let panic = PanicReport { message: "two\nlines", place: None, backtrace: &[], thread: "loader" };
     let rendered = render_panic(&panic, &Names::default(), &|_| Some(&map));
-    expect![[r#""#]].assert_eq(&(plain(&rendered.text) + "\n"));
+    expect![[r#"
+        panic: two
+               lines
+         |
+         = note: in thread `loader`
+    "#]].assert_eq(&(plain(&rendered.text) + "\n"));
 }
