@@ -90,6 +90,7 @@ pub(crate) fn finish(shared: &Shared, channel: Channel, request: &Request, answe
 pub(crate) fn refuse(shared: &Shared, request: &Request, report: Report) -> Answer {
     let reply = match request.kind.as_str() {
         "execute_request" => Some(execution::not_run(Status::Error(report), shared.count.load(Ordering::Relaxed))),
+        "is_complete_request" => Some(is_complete::refused(&report)),
         kind if kind.ends_with("_request") => Some(error::reply(&report)),
         _ => None,
     };

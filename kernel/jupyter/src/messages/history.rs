@@ -24,12 +24,12 @@ pub(crate) fn parse(content: &Fields) -> Result<HistoryQuery, String> {
     })
 }
 
-/// With `output`, an entry's third part is a pair.
+/// With `output`, an entry's third part is a pair; strict clients want a text there also when there was no output.
 pub(crate) fn reply(content: &Fields, entries: Vec<HistoryEntry>) -> Value {
     let with_output = content.flag("output", false);
     let history = entries.into_iter().map(|entry| {
         let HistoryEntry { session, line, input, output } = entry;
-        if with_output { json!([session, line, [input, output]]) } else { json!([session, line, input]) }
+        if with_output { json!([session, line, [input, output.unwrap_or_default()]]) } else { json!([session, line, input]) }
     });
     json!({ "status": "ok", "history": history.collect::<Vec<_>>() })
 }

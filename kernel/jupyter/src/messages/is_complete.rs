@@ -1,5 +1,6 @@
 //! `is_complete_request`, `is_complete_reply`.
-use ochre_session::front::Completeness;
+use super::error;
+use ochre_session::front::{Completeness, Report};
 use serde_json::{Value, json};
 
 pub(crate) fn reply(completeness: &Completeness) -> Value {
@@ -8,4 +9,11 @@ pub(crate) fn reply(completeness: &Completeness) -> Value {
         Completeness::Incomplete { indent } => json!({ "status": "incomplete", "indent": indent }),
         Completeness::Invalid => json!({ "status": "invalid" }),
     }
+}
+
+/// This reply has no `error` among its states.
+pub(crate) fn refused(report: &Report) -> Value {
+    let mut content = error::reply(report);
+    content["status"] = "unknown".into();
+    content
 }
