@@ -33,7 +33,7 @@ macro_rules! display {
     ($value:expr $(,)?) => {{
         #[allow(unused_imports)]
         use $crate::__rt::{ByDebug as _, ByNothing as _, ByShow as _, ByUnit as _};
-        if let Some(mime) = (&&&&$crate::__rt::Probe(&$value)).ochre_show() {
+        if let Some(mime) = $crate::__rt::probed(&mut |cx| (&&&&$crate::__rt::Probe(&$value)).ochre_show(cx)) {
             $crate::display(&mime);
         }
     }};

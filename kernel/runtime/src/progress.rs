@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(100);
 /// Age at which a running bar is first shown; a quicker loop shows its end only.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Weight of the newest look in the rate; small enough that the time left does not jump.
-const RATE_WEIGHT: f64 = 0.1;
+/// Seconds over which the rate is averaged: short enough to follow, long enough that the time left does not jump.
+const RATE_SECONDS: f64 = 3.0;
 /// Characters of the bar in plain text.
 const TEXT_WIDTH: usize = 24;
 
@@ -182,10 +182,13 @@ impl Bar {
         }
         let count = self.count.load(Ordering::Relaxed);
         let (before, when) = face.seen;
-        let seconds = now.saturating_duration_since(when).as_secs_f64();
-        let newest = count.saturating_sub(before) as f64 / seconds.max(1e-3);
-        face.rate = if before == 0 { average(count, now - self.started) } else { face.rate + RATE_WEIGHT * (newest - face.rate) };
-        face.seen = (count, now);
+        if count > before {
+            let seconds = now.saturating_duration_since(when).as_secs_f64().max(1e-3);
+            let newest = (count - before) as f64 / seconds;
+            let weight = 1.0 - (-seconds / RATE_SECONDS).exp();
+            face.rate = if before == 0 { average(count, now - self.started) } else { face.rate + weight * (newest - face.rate) };
+            face.seen = (count, now);
+        }
         self.paint(&mut face);
     }
 

@@ -239,7 +239,7 @@ mod tests {
     /// What a cell whose last expression is `$value` shows.
     macro_rules! shown {
         ($value:expr) => {
-            (&&&&Probe(&$value)).ochre_show().map(|mime| mime.plain().to_owned())
+            crate::__rt::probed(&mut |cx| (&&&&Probe(&$value)).ochre_show(cx)).map(|mime| mime.plain().to_owned())
         };
     }
 

@@ -5,11 +5,13 @@
 //! [`store`], runs the body inside [`Cx::body`], and puts back what is left of them, whatever happened.
 
 pub mod end;
+mod probed;
 pub mod show;
 pub mod store;
 
 pub use crate::interrupt::{check, request as request_interrupt};
 pub use end::{CellEnd, Failure, PanicInfo};
+pub use probed::probed;
 pub use show::*;
 pub use store::Known;
 
@@ -68,6 +70,21 @@ impl Cx {
     /// Keeps the value of the last expression, to be shown when the cell has ended.
     pub fn show(&mut self, value: Mime) {
         self.value = Some(value);
+    }
+
+    /// Whether the body came to its end.
+    pub fn completed(&self) -> bool {
+        matches!(self.end, Some(CellEnd::Completed))
+    }
+
+    /// Before a call of `evcxr_display` that may be the fallback's.
+    pub fn begin_evcxr(&mut self) {
+        show::FELL_BACK.set(false);
+    }
+
+    /// Whether the type had no `evcxr_display` of its own.
+    pub fn wants_show(&self) -> bool {
+        show::FELL_BACK.get()
     }
 
     fn ended(&mut self, result: std::thread::Result<CellEnd>) {

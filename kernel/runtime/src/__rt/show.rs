@@ -61,6 +61,19 @@ fn show_nothing(cx: &mut Cx, type_name: &str) {
     cx.show(text(format!("<{type_name}: it implements neither ochre::Show nor Debug; add #[derive(Debug)] to see it>")));
 }
 
+thread_local! {
+    pub(super) static FELL_BACK: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Takes the place of `evcxr_display` where a type has none: an inherent method of that name wins.
+pub trait EvcxrFallback {
+    fn evcxr_display(&self) {
+        FELL_BACK.set(true);
+    }
+}
+
+impl<T: ?Sized> EvcxrFallback for T {}
+
 /// Whether a type is `Send`, decided by method lookup: `(&IsSend(&value)).ochre_is_send()`.
 pub struct IsSend<'a, T>(pub &'a T);
 
