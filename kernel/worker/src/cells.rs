@@ -87,7 +87,7 @@ fn perform_run(run: &Run, generation: u64) {
     };
     if os::is_fork() {
         // A child that user code forked and that came back: the parent tells how the cell ended.
-        pump::flush();
+        pump::flush_here();
         os::end(0);
     }
     finish_output();

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Lowest number of a private descriptor: user code that closes and reopens the standard ones never hits it.
 const PRIVATE_FROM: c_int = 100;
+/// The same where few files may be open: just above the standard ones.
+const PRIVATE_FALLBACK: c_int = 3;
 /// Wanted capacity of an output pipe in bytes: a cell prints that much without waiting for the pump.
 const PIPE_BYTES: c_int = 1 << 20;
 
@@ -44,7 +46,9 @@ unsafe extern "C" fn in_child() {
 /// A private copy of a descriptor, not inherited by programs that cells start.
 pub fn private_copy(fd: RawFd) -> io::Result<RawFd> {
     // SAFETY: fcntl with an integer argument.
-    check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, PRIVATE_FROM) })
+    let copy = |from: c_int| check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, from) });
+    // A low limit of open files may forbid the wanted number.
+    copy(PRIVATE_FROM).or_else(|_| copy(PRIVATE_FALLBACK))
 }
 
 /// Makes `to` another name of `from`.

@@ -10,8 +10,10 @@ use crate::{os, worker};
 use ochre_link::{CellId, FromWorker, Stream};
 use std::io::{self, Write};
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longest piece of output in one frame, in bytes.
@@ -24,6 +26,8 @@ const ENOUGH: usize = 32 << 10;
 const FLUSH_RUNNING: Duration = Duration::from_millis(50);
 /// The same for threads that cells left behind; longer, because it wakes an idle process.
 const FLUSH_IDLE: Duration = Duration::from_secs(1);
+/// How long a cell waits for a lock of stdout that a detached cell may hold.
+const FLUSH_BOUND: Duration = Duration::from_millis(200);
 
 /// The two pipes.
 pub struct Pump {
@@ -95,7 +99,7 @@ impl Pump {
             if begun.elapsed() > bound {
                 return None;
             }
-            std::thread::sleep(Duration::from_millis(2));
+            thread::sleep(Duration::from_millis(2));
         }
     }
 
@@ -120,7 +124,7 @@ impl Pump {
         loop {
             os::wait_readable(fds);
             if fds.map(os::waiting).iter().sum::<usize>() < ENOUGH {
-                std::thread::sleep(COALESCE);
+                thread::sleep(COALESCE);
             }
             self.drain();
         }
@@ -135,17 +139,44 @@ impl Pipe {
     }
 }
 
-/// Sends what Rust's and C's buffers hold into the pipe. Blocks while another thread holds the lock of stdout.
+/// Puts what Rust's stdout has buffered into the pipe. A detached cell may hold the lock of stdout for
+/// ever; then the wait is bounded, so that later cells end.
 pub fn flush() {
+    if worker().has_detached() {
+        flush_within(FLUSH_BOUND);
+    } else {
+        flush_here();
+    }
+}
+
+/// The same on this thread, however long it takes.
+pub fn flush_here() {
     let _ = io::stdout().flush();
+}
+
+fn flush_within(bound: Duration) {
+    static BLOCKED: AtomicBool = AtomicBool::new(false);
+    if BLOCKED.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let (done, wait) = sync_channel(1);
+    let helper = move || {
+        flush_here();
+        BLOCKED.store(false, Ordering::SeqCst);
+        let _ = done.send(());
+    };
+    match thread::Builder::new().name("late-flusher".into()).spawn(helper) {
+        Ok(_) => drop(wait.recv_timeout(bound)),
+        Err(_) => BLOCKED.store(false, Ordering::SeqCst),
+    }
 }
 
 /// The flusher thread: makes `print!` without a newline appear. It alone blocks while a cell holds the lock of stdout.
 pub fn keep_flushing() {
     loop {
         if worker().wait_for_cell(FLUSH_IDLE) {
-            std::thread::sleep(FLUSH_RUNNING);
+            thread::sleep(FLUSH_RUNNING);
         }
-        flush();
+        flush_here();
     }
 }

@@ -44,6 +44,8 @@ struct State {
     thread: Option<ThreadId>,
     running: Option<Running>,
     generation: u64,
+    /// Cells that run on without anybody waiting for them.
+    detached: usize,
 }
 
 /// The cell that the kernel waits for.
@@ -137,7 +139,17 @@ impl Worker {
 
     /// The cell has ended: true if the kernel still waits for it, false if it was detached.
     pub fn take_running(&self, generation: u64) -> bool {
-        self.lock().running.take_if(|r| r.generation == generation).is_some()
+        let mut state = self.lock();
+        let awaited = state.running.take_if(|r| r.generation == generation).is_some();
+        if !awaited {
+            state.detached = state.detached.saturating_sub(1);
+        }
+        awaited
+    }
+
+    /// Whether a detached cell is still running.
+    pub fn has_detached(&self) -> bool {
+        self.lock().detached > 0
     }
 
     /// The id of the thread that runs cells now.
@@ -196,6 +208,8 @@ impl Worker {
             state.running = Some(Running { interrupted: Some(Instant::now()), ..running });
             return;
         };
+        // A cell that had not begun never tells its late end.
+        state.detached += usize::from(running.entered);
         state.current = number;
         state.thread = Some(thread);
         drop(state);

@@ -3,7 +3,7 @@ use super::support::{Driver, in_body};
 use ochre_link::{End, FromWorker, ToWorker};
 use std::time::{Duration, Instant};
 
-const SLEEPER: &str = "println!(\"begun\"); while !std::path::Path::new(\"go\").exists() { std::thread::sleep(std::time::Duration::from_millis(10)); }";
+const SLEEPER: &str = "println!(\"begun\"); while !std::path::Path::new(\"go\").exists() { std::thread::yield_now(); }";
 
 #[tokio::test]
 async fn a_loop_that_looks_at_the_flag_unwinds_and_keeps_its_variables() {
@@ -80,4 +80,29 @@ async fn an_interrupt_gets_through_a_flood_of_output() {
     driver.until("flood", |seen| seen.stdout.len() > 1_000_000).await;
     driver.connection.handle().post(&ToWorker::Interrupt);
     assert_eq!(driver.finish().await.end, Some(End::Interrupted));
+}
+
+#[tokio::test]
+async fn a_detached_cell_that_holds_stdout_does_not_hold_up_others() {
+    let mut driver = Driver::new().await;
+    driver.begin("let out = std::io::stdout().lock(); eprintln!(\"begun\"); loop { std::thread::park(); }").await;
+    driver.until("beginning", |seen| seen.err() == "begun\n").await;
+    driver.connection.handle().post(&ToWorker::Interrupt);
+    assert_eq!(driver.finish().await.end, Some(End::Detached));
+    let seen = driver.run("ochre::display(&ochre::text(\"fine\"));").await;
+    assert_eq!((seen.order.concat().as_str(), &seen.end), ("<fine>", &Some(End::Completed)));
+}
+
+#[tokio::test]
+async fn two_cells_can_be_detached_one_after_the_other() {
+    let mut driver = Driver::new().await;
+    for _ in 0..2 {
+        driver.begin(SLEEPER).await;
+        driver.until("beginning", |seen| seen.out() == "begun\n").await;
+        driver.connection.handle().post(&ToWorker::Interrupt);
+        assert_eq!(driver.finish().await.end, Some(End::Detached));
+    }
+    std::fs::write(driver.scratch.path().join("go"), "").unwrap();
+    driver.until("two late finishes", |seen| seen.other.len() == 2).await;
+    assert_eq!(driver.run("print!(\"fine\");").await.out(), "fine");
 }

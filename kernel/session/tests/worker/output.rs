@@ -1,6 +1,7 @@
 //! What cells print and show.
 use super::support::{Driver, in_body};
 use ochre_link::{End, FromWorker, ToWorker};
+use ochre_session::worker::Event;
 
 #[tokio::test]
 async fn prints_without_newline() {
@@ -64,7 +65,7 @@ async fn a_forked_child_prints_and_stays_off_the_link() {
     let mut driver = Driver::new().await;
     let body = "let child = unsafe { fork() };
         if child == 0 { ochre::display(&ochre::text(\"not from here\")); println!(\"child\"); }
-        else { std::thread::sleep(std::time::Duration::from_millis(300)); println!(\"parent\"); }";
+        else { unsafe { waitpid(child, std::ptr::null_mut(), 0); } println!(\"parent\"); }";
     let seen = driver.run(body).await;
     assert_eq!(seen.end, Some(End::Completed));
     assert_eq!(seen.order.concat(), "child\nparent\n");
@@ -74,19 +75,16 @@ async fn a_forked_child_prints_and_stays_off_the_link() {
 #[tokio::test]
 async fn threads_print_after_their_cell_has_ended() {
     let mut driver = Driver::new().await;
-    let body = "static GO: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
-        std::thread::spawn(|| { std::thread::sleep(std::time::Duration::from_millis(200)); print!(\"late\"); });";
+    let body = "std::thread::spawn(|| {
+        while !std::path::Path::new(\"go\").exists() { std::thread::yield_now(); }
+        print!(\"late\");
+    });";
     let cell = driver.begin(body).await;
     assert_eq!(driver.finish().await.end, Some(End::Completed));
-    loop {
-        match driver.connection.recv().await {
-            ochre_session::worker::Event::Message(FromWorker::Stream { cell: of, bytes, .. }) => {
-                assert_eq!((of, bytes.as_slice()), (cell, &b"late"[..]));
-                return;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
+    std::fs::write(driver.scratch.path().join("go"), "").unwrap();
+    let event = tokio::time::timeout(std::time::Duration::from_secs(20), driver.connection.recv()).await;
+    let Ok(Event::Message(FromWorker::Stream { cell: of, bytes, .. })) = event else { panic!("{event:?}") };
+    assert_eq!((of, bytes.as_slice()), (cell, &b"late"[..]));
 }
 
 #[tokio::test]
@@ -115,4 +113,19 @@ async fn shows_the_value_of_the_cell() {
     let value = seen.value.expect("a value");
     assert_eq!(value.text(), Some("7"));
     assert!(value.get("text/html").is_some());
+}
+
+#[tokio::test]
+async fn a_panic_in_a_thread_is_printed() {
+    let mut driver = Driver::new().await;
+    let seen = driver.run("let joined = std::thread::spawn(|| panic!(\"in a thread\")).join(); println!(\"{}\", joined.is_err());").await;
+    assert_eq!((seen.out().as_str(), &seen.end), ("true\n", &Some(End::Completed)));
+    assert!(seen.err().contains("in a thread"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_lock_of_stdout_that_is_never_given_back_harms_no_later_cell() {
+    let mut driver = Driver::new().await;
+    assert_eq!(driver.run("std::mem::forget(std::io::stdout().lock());").await.end, Some(End::Completed));
+    assert_eq!(driver.run("print!(\"still here\");").await.out(), "still here");
 }

@@ -188,7 +188,7 @@ pub fn in_body(body: &str) -> String {
 
 fn compile(directory: &Path, number: u64, entry: &str) -> Vec<u8> {
     let source = format!(
-        "#![allow(warnings)]\nunsafe extern \"C\" {{ fn fork() -> i32; fn close(fd: i32) -> i32; fn abort() -> !; }}\n\
+        "#![allow(warnings)]\nunsafe extern \"C\" {{ fn fork() -> i32; fn close(fd: i32) -> i32; fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32; }}\n\
          #[unsafe(no_mangle)]\npub fn __ochre_entry(cx: &mut ochre::__rt::Cx) {{\n{entry}\n}}\n"
     );
     let path = directory.join(format!("cell_{number}.rs"));
