@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn help_names_everything_once() {
-        let spec = Spec {
+        const SPEC: Spec = Spec {
             name: "load",
             aliases: &[],
             area: "session",
@@ -91,7 +91,7 @@ mod tests {
             help: "Nothing is run.",
             examples: &[Example { text: "%load a.rs", does: "loads a.rs" }],
         };
-        let text = long(&spec);
+        let text = long(&SPEC);
         assert_eq!(
             text,
             "%load FILE [--raw]\n    puts a file into the next cell\n\nNothing is run.\n\nArguments\n    FILE       what to load\n    --raw, -r  as it is\n\nExamples\n    %load a.rs  loads a.rs\n"

@@ -12,6 +12,11 @@ pub trait Magic: Send + Sync {
     /// Name, arguments, help, examples.
     fn spec(&self) -> &'static Spec;
 
+    /// Reads the text after the name; only a magic with a syntax of its own has another way.
+    fn parse(&self, line: &str, has_body: bool) -> Result<Arguments, Failure> {
+        crate::parse::parse(self.spec(), line, has_body)
+    }
+
     /// Values for `argument` that begin with `prefix`, beyond what its [`crate::Value`] says already.
     /// Called while the user types: it must not wait for anything.
     fn complete(&self, _argument: &Argument, _prefix: &str) -> Vec<String> {

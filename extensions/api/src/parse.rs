@@ -21,6 +21,11 @@ pub struct Rest {
 }
 
 impl Arguments {
+    /// Adds a value, for magics that read their line in a way of their own.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.given.push((name.to_owned(), value.into()));
+        self
+    }
     /// `--help` was asked for.
     pub fn wants_help(&self) -> bool {
         self.help
@@ -52,13 +57,13 @@ impl Arguments {
     }
 }
 
-/// Reads the text after the name.
-pub fn parse(spec: &Spec, line: &str) -> Result<Arguments, Failure> {
+/// Reads the text after the name. `has_body`: it is a `%%name`, whose body stands for a required rest.
+pub fn parse(spec: &Spec, line: &str, has_body: bool) -> Result<Arguments, Failure> {
     let mut reader = Reader { spec, line, at: 0, arguments: Arguments::default(), positionals: spec_positionals(spec) };
     while reader.step()? {}
     let arguments = reader.arguments;
     if !arguments.help {
-        check_required(spec, &arguments)?;
+        check_required(spec, &arguments, has_body)?;
     }
     Ok(arguments)
 }
@@ -216,9 +221,9 @@ fn check_value(argument: &Argument, value: &str) -> Result<(), Failure> {
     }
 }
 
-fn check_required(spec: &Spec, arguments: &Arguments) -> Result<(), Failure> {
+fn check_required(spec: &Spec, arguments: &Arguments, has_body: bool) -> Result<(), Failure> {
     let missing = spec.arguments.iter().filter(|a| a.required).find(|a| match a.kind {
-        Kind::Rest => arguments.rest().is_empty(),
+        Kind::Rest => !has_body && arguments.rest().is_empty(),
         _ => !arguments.has(a.name),
     });
     match missing {
@@ -262,7 +267,7 @@ mod tests {
 
     #[track_caller]
     fn check(spec: &Spec, line: &str, expected: &str) {
-        let got = match parse(spec, line) {
+        let got = match parse(spec, line, false) {
             Ok(a) if a.help => "help".to_owned(),
             Ok(a) => {
                 let given: Vec<String> = a.given.iter().map(|(n, v)| format!("{n}={v}")).collect();

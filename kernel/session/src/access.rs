@@ -89,7 +89,7 @@ impl<'a> Access<'a> {
             let hint = format!("write %%{} on the first line of a cell, and the rest below it", line.name);
             return Err(Failure::usage(format!("%%{} takes the whole cell", line.name)).hint(hint));
         }
-        let arguments = magics::arguments(spec, &line)?;
+        let arguments = magic.parse(&line.rest, line.body.is_some())?;
         if arguments.wants_help() {
             return Ok(Some(Bundle::plain(help::long(spec))));
         }

@@ -2,24 +2,23 @@
 use crate::parts::Line;
 use ochre_api::{Failure, suggest};
 
-/// Command and what it becomes: the magic's name, and words put before what was typed.
-const COMMANDS: &[(&str, &str, &str)] = &[
-    ("dep", "dep", ""),
-    ("vars", "vars", ""),
-    ("clear", "reset", "--yes"),
-    ("restart", "reset", "--yes"),
-    ("opt", "opt", ""),
-    ("timing", "timing", ""),
-    ("help", "lsmagic", ""),
-    ("type", "type", ""),
-    ("t", "type", ""),
-    ("doc", "doc", ""),
-    ("version", "version", ""),
-    ("load_config", "load_config", ""),
-    ("show_deps", "dep", ""),
-    ("env", "env", ""),
-    ("last_compile_dir", "expand", ""),
-    ("quit", "quit", ""),
+/// Command, and the magic that does the same.
+const COMMANDS: &[(&str, &str)] = &[
+    ("dep", "dep"),
+    ("vars", "vars"),
+    ("clear", "reset"),
+    ("restart", "reset"),
+    ("opt", "opt"),
+    ("timing", "timing"),
+    ("help", "lsmagic"),
+    ("type", "type"),
+    ("t", "type"),
+    ("doc", "doc"),
+    ("version", "version"),
+    ("load_config", "load_config"),
+    ("show_deps", "dep"),
+    ("env", "env"),
+    ("last_compile_dir", "expand"),
 ];
 
 /// Commands that need nothing here, and why.
@@ -40,6 +39,7 @@ const NEEDLESS: &[(&str, &str)] = &[
     ("explain", "run `!rustc --explain E0382`"),
     ("build_env", "set it with `%env NAME=VALUE` before `%dep`"),
     ("last_error_json", "errors are shown whole"),
+    ("quit", "shut the kernel down with the front end's menu"),
     ("internal_debug", "`%expand` shows the generated crate of the last cell"),
 ];
 
@@ -50,25 +50,24 @@ pub(crate) fn is_command(name: &str) -> bool {
 
 /// The magic that does what a command does.
 pub(crate) fn target(name: &str) -> Option<&'static str> {
-    COMMANDS.iter().find(|(n, ..)| *n == name).map(|(_, magic, _)| *magic)
+    COMMANDS.iter().find(|(n, _)| *n == name).map(|(_, magic)| *magic)
 }
 
 /// All commands with their magics.
 pub(crate) fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
-    COMMANDS.iter().map(|(name, magic, _)| (*name, *magic))
+    COMMANDS.iter().copied()
 }
 
 /// The magic's line that a command stands for.
 pub(crate) fn translate(line: Line) -> Result<Line, Failure> {
-    if let Some((_, magic, before)) = COMMANDS.iter().find(|(n, ..)| *n == line.name) {
-        let rest = if before.is_empty() { line.rest } else { format!("{before} {}", line.rest) };
-        return Ok(Line { name: (*magic).to_owned(), rest, ..line });
+    if let Some(magic) = target(&line.name) {
+        return Ok(Line { name: magic.to_owned(), ..line });
     }
     if let Some((name, why)) = NEEDLESS.iter().find(|(n, _)| *n == line.name) {
         return Err(Failure::usage(format!(":{name} does nothing in this engine")).hint(format!("{why}; %engine evcxr has it")));
     }
     let failure = Failure::usage(format!("there is no command :{}", line.name));
-    Err(match suggest::nearest(&line.name, COMMANDS.iter().map(|(n, ..)| *n)) {
+    Err(match suggest::nearest(&line.name, COMMANDS.iter().map(|(n, _)| *n)) {
         Some(name) => failure.hint(format!("did you mean :{name}? :help lists all")),
         None => failure.hint(":help lists all"),
     })

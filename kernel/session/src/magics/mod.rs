@@ -2,27 +2,76 @@
 //!
 //! An extension's magics are made the same way, in its own crate; `%lsmagic`, `%name?`, completion and the
 //! documentation are generated from the registry.
+mod cd;
+mod dep;
+mod doc;
+mod engine;
+mod env;
 pub(crate) mod evcxr;
-pub(crate) mod lsmagic;
+mod expand;
+mod gpu;
+mod history;
+mod load;
+mod load_config;
+mod lsmagic;
+mod opt;
+mod recover;
+mod reset;
+mod run;
+mod set;
 pub(crate) mod shell;
+mod bash;
 pub(crate) mod time;
-pub(crate) mod vars;
+mod timeit;
+mod timing;
+mod types;
+mod vars;
+mod version;
+mod writefile;
 
-use crate::parts::Line;
-use ochre_api::{Arguments, Failure, Magic, Spec, parse};
+use ochre_api::Magic;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// All magics that every session has.
+/// All magics that every session has, in the order of `%lsmagic`.
 pub(crate) fn all() -> Vec<Arc<dyn Magic>> {
-    vec![Arc::new(lsmagic::LsMagic), Arc::new(vars::Vars), Arc::new(time::Time)]
+    vec![
+        Arc::new(lsmagic::LsMagic),
+        Arc::new(vars::Vars),
+        Arc::new(types::Type),
+        Arc::new(doc::Doc),
+        Arc::new(reset::Reset),
+        Arc::new(recover::Recover),
+        Arc::new(dep::Dep),
+        Arc::new(opt::Opt),
+        Arc::new(engine::Engine),
+        Arc::new(set::Set),
+        Arc::new(time::Time),
+        Arc::new(timeit::TimeIt),
+        Arc::new(timing::Timing),
+        Arc::new(history::History),
+        Arc::new(load::Load),
+        Arc::new(run::Run),
+        Arc::new(writefile::WriteFile),
+        Arc::new(bash::Bash),
+        Arc::new(env::Env),
+        Arc::new(cd::Cd),
+        Arc::new(gpu::Gpu),
+        Arc::new(expand::Expand),
+        Arc::new(load_config::LoadConfig),
+        Arc::new(version::Version),
+    ]
 }
 
-/// Reads the line of a magic. With `%%name` the body stands for a missing rest.
-pub(crate) fn arguments(spec: &Spec, line: &Line) -> Result<Arguments, Failure> {
-    let body_is_rest = line.body.is_some() && spec.rest().is_some_and(|a| a.required);
-    if !body_is_rest {
-        return parse::parse(spec, &line.rest);
+/// A path as typed: `~/` is the home, and what is relative belongs to the session's directory.
+pub(crate) fn resolve(path: &str, directory: PathBuf) -> PathBuf {
+    let home = || std::env::var_os("HOME").map(PathBuf::from);
+    match (path.strip_prefix("~/"), path == "~") {
+        (Some(below), _) => home().map_or_else(|| directory.join(path), |home| home.join(below)),
+        (None, true) => home().unwrap_or(directory),
+        (None, false) => directory.join(path),
     }
-    // The required code is below the line: it is read with a stand-in behind it.
-    parse::parse(spec, &format!("{} -- body", line.rest))
 }
+
+#[cfg(test)]
+mod tests;
