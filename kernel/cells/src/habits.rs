@@ -97,6 +97,7 @@ fn recognise(look: Look, line: &str, original: &str, text: &str) -> Option<Vec<S
             (!kept.is_empty() && !is_bound(text, name)).then(|| vec![kept])
         }
         Look::Method(name) => line.contains(&format!(".{name}")).then(Vec::new),
+        Look::Word(word) if text.contains("enum ") && word.starts_with(char::is_uppercase) => None,
         Look::Word(word) => find_word(line, word, |after| !after.starts_with(['(', '!', ':', ',', ')'])).filter(|at| *at == 0 || line[..*at].ends_with([' ', '(', '[', ',', '='])).map(|_| Vec::new()),
         Look::Arrow => {
             let (name, value) = line.split_once("<-")?;
@@ -147,17 +148,24 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// What the `*`s of a pattern stand for; each takes as little as it can, the last one the rest.
+/// What the `*`s of a pattern stand for; each takes as little as it can, the last one the rest. One that begins a
+/// word stands for something; one that goes on with a word may be empty.
 fn matched(pattern: &str, text: &str) -> Option<Vec<String>> {
     let mut parts = pattern.split('*').peekable();
-    let mut rest = text.strip_prefix(parts.next()?)?;
+    let mut before = parts.next()?;
+    let mut rest = text.strip_prefix(before)?;
     let mut kept = Vec::new();
     while let Some(part) = parts.next() {
         let at = if parts.peek().is_none() { rest.ends_with(part).then(|| rest.len() - part.len())? } else { rest.find(part)? };
-        kept.push(rest[..at].trim().to_owned());
+        let star = rest[..at].trim();
+        if star.is_empty() && (before.is_empty() || before.ends_with(' ')) {
+            return None;
+        }
+        kept.push(star.to_owned());
         rest = &rest[at + part.len()..];
+        before = part;
     }
-    (rest.is_empty() && kept.iter().all(|text| !text.is_empty())).then_some(kept)
+    rest.is_empty().then_some(kept)
 }
 
 fn fill(answer: &str, kept: &[String]) -> String {

@@ -295,8 +295,6 @@ fn flatten_use(tree: &UseTree, prefix: &str, out: &mut Vec<Import>) {
         }
         UseTree::Glob(_) => push(None, format!("{prefix}*")),
         UseTree::Group(g) => g.items.iter().for_each(|t| flatten_use(t, prefix, out)),
-        // A form that syn has learnt and this has not: rustc will say what is wrong with it.
-        _ => {}
     }
 }
 

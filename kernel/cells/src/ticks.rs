@@ -130,3 +130,18 @@ impl<'ast> Visit<'ast> for Hot {
         visit::visit_expr(self, e);
     }
 }
+
+/// Whether a block calls functions by plain name (itself, perhaps): such a function is compiled where it is
+/// defined, optimised, and not with each cell that calls it.
+pub fn calls_functions(block: &Block) -> bool {
+    struct Calls(bool);
+    impl<'ast> Visit<'ast> for Calls {
+        fn visit_expr_call(&mut self, e: &'ast syn::ExprCall) {
+            self.0 |= !cheap_function(&e.func);
+            visit::visit_expr_call(self, e);
+        }
+    }
+    let mut calls = Calls(false);
+    calls.visit_block(block);
+    calls.0
+}

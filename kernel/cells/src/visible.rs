@@ -33,7 +33,7 @@ pub fn edits(item: &Item) -> Vec<Edit> {
             Restricted(&mut out).visit_item_mod(i);
         }
         Item::Trait(i) => {
-            let first = i.unsafety.map(|u| start(&u)).or_else(|| i.auto_token.map(|a| start(&a)));
+            let first = i.unsafety.map(|u| start(&u)).or_else(|| i.modifiers.auto_token.map(|a| start(&a)));
             public(&i.vis, first.unwrap_or_else(|| start(&i.trait_token)), &mut out);
         }
         Item::Impl(i) if i.trait_.is_none() => i.items.iter().for_each(|m| member(m, &mut out)),
@@ -114,7 +114,7 @@ fn member(item: &ImplItem, out: &mut Vec<Edit>) {
 /// with loops stays in its own crate, where it is optimised once, and not with each cell that calls it.
 fn inline(attrs: &[syn::Attribute], sig: &Signature, block: &syn::Block, at: usize, out: &mut Vec<Edit>) {
     let decided = attrs.iter().any(|a| ["inline", "cold", "no_mangle", "target_feature", "unsafe"].iter().any(|n| a.path().is_ident(n)));
-    let small = block.stmts.len() <= 8 && !ticks::block_is_hot(block) && sig.asyncness.is_none();
+    let small = block.stmts.len() <= 8 && !ticks::block_is_hot(block) && !ticks::calls_functions(block) && sig.asyncness.is_none();
     if !decided && small && sig.abi.is_none() {
         out.push(Edit { at, remove: 0, insert: "#[inline] " });
     }

@@ -21,6 +21,7 @@ mod known;
 pub mod limits;
 pub mod magics;
 mod names;
+pub mod ochre_engine;
 mod parts;
 mod pump;
 mod report;

@@ -1,0 +1,110 @@
+//! How a cell is generated, and what the errors of one attempt change for the next.
+//!
+//! A cell is first tried as its syntax suggests. rustc's errors *in generated text* (never in the user's) then
+//! say that a variable was moved, cannot be kept, or that more must be linked. The plan that a cell ended with
+//! is remembered, so that a repetition costs one attempt.
+use crate::diagnostics::RustcMessage;
+use crate::generate::Region;
+use crate::names;
+use crate::types::Unkept;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// How the body is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BodyKind {
+    #[default]
+    Plain,
+    /// `?` on `std::error::Error`s, texts, `anyhow::Error`s.
+    Try,
+    /// `?` on errors that are `Debug` only.
+    DebugTry,
+}
+
+/// Why a new variable is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unstored {
+    /// The cell moved it away itself.
+    Moved,
+    /// It borrows from something that does not outlive the cell.
+    Borrows,
+}
+
+/// How a cell is generated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub kind: BodyKind,
+    /// Earlier variables that the cell moves.
+    pub consumed: BTreeSet<String>,
+    /// Of these, the ones that are a guess from the syntax.
+    pub guessed: BTreeSet<String>,
+    pub unstored: BTreeMap<String, Unstored>,
+    pub heavy: bool,
+    pub evcxr_display: bool,
+    /// Fallbacks that were tried already.
+    pub tried: BTreeSet<String>,
+}
+
+impl Unstored {
+    /// Why another cell cannot have it.
+    pub fn unkept(self) -> Option<Unkept> {
+        match self {
+            Self::Moved => None,
+            Self::Borrows => Some(Unkept::Borrow),
+        }
+    }
+}
+
+impl Plan {
+    /// Another plan in answer to the errors of an attempt; `None` when the errors are the user's.
+    pub fn revised(&self, messages: &[RustcMessage], regions: &[(Range<usize>, Region)]) -> Option<Plan> {
+        let mut next = self.clone();
+        let errors: Vec<&RustcMessage> = messages.iter().filter(|m| m.level.starts_with("error")).collect();
+        for error in &errors {
+            let code = error.code.as_ref().map(|c| c.code.as_str()).unwrap_or_default();
+            if let Some(region) = touched(error, regions) {
+                next.give_up(code, region);
+            }
+            if code == "E0277" && self.kind == BodyKind::Try && error.message.contains('?') && !next.tried.contains("debug") {
+                next.kind = BodyKind::DebugTry;
+                next.tried.insert("debug".into());
+            }
+        }
+        if next == *self && !self.heavy && errors.iter().any(|e| e.code.as_ref().is_some_and(|c| names::is_unresolved(&c.code)) || e.message.starts_with("cannot find macro")) {
+            next.heavy = true;
+        }
+        (next != *self).then_some(next)
+    }
+
+    fn give_up(&mut self, code: &str, region: &Region) {
+        match region {
+            Region::Back(name) => {
+                self.consumed.insert(name.clone());
+                self.guessed.remove(name);
+            }
+            Region::Store(name) => {
+                let why = if matches!(code, "E0382" | "E0381") { Unstored::Moved } else { Unstored::Borrows };
+                self.unstored.insert(name.clone(), why);
+            }
+            Region::Keep(_) => {}
+        }
+    }
+
+    /// A guess that turned out wrong: the variable is put back after all.
+    pub fn without_guesses(&self, wrong: &[String]) -> Plan {
+        let mut next = self.clone();
+        for name in wrong {
+            next.consumed.remove(name);
+            next.guessed.remove(name);
+        }
+        next
+    }
+}
+
+/// The generated region that an error speaks of: its primary span, or any label of a borrow error.
+fn touched<'a>(error: &RustcMessage, regions: &'a [(Range<usize>, Region)]) -> Option<&'a Region> {
+    let inside = |start: usize| regions.iter().find(|(r, _)| r.contains(&start)).map(|(_, region)| region);
+    let primary = error.spans.iter().filter(|s| s.is_primary).find_map(|s| inside(s.byte_start));
+    primary.or_else(|| error.spans.iter().find_map(|s| inside(s.byte_start)))
+}
