@@ -21,6 +21,8 @@ pub trait Kernel: Send + Sync + 'static {
     async fn inspect(&self, code: &str, cursor: usize, detail: u8) -> Option<Bundle>;
     fn is_complete(&self, code: &str) -> Completeness;
     async fn history(&self, query: HistoryQuery) -> Vec<HistoryEntry>;
+    /// Whether somebody here listens to comms that clients open with this target.
+    fn serves(&self, target: &str) -> bool;
     /// A comm message from a client.
     fn comm(&self, message: Comm);
     /// Id and target of the open comms.
@@ -67,6 +69,10 @@ impl Kernel for ochre_session::Session {
     }
     async fn history(&self, query: HistoryQuery) -> Vec<HistoryEntry> {
         Self::history(self, query).await
+    }
+    /// No cell can listen to a front end's comm yet: the worker has only the way to the front end.
+    fn serves(&self, _target: &str) -> bool {
+        false
     }
     fn comm(&self, message: Comm) {
         Self::comm(self, message);

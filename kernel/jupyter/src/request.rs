@@ -150,10 +150,11 @@ async fn find(shared: &Arc<Shared>, channel: Channel, request: &Arc<Request>) ->
 /// A comm that nobody here serves is closed, so that the client does not wait for it.
 fn take_comm(shared: &Shared, request: &Request, content: &Fields) -> Result<Answer, String> {
     let message = comm::parse(request, content)?;
-    let (id, opened) = (message.id.clone(), matches!(message.action, CommAction::Open { .. }));
-    shared.kernel.comm(message);
-    if opened && !shared.kernel.comms().iter().any(|(open, _)| *open == id) {
-        shared.iopub.send(&comm::closed(&id), Some(&request.header));
+    match &message.action {
+        CommAction::Open { target } if !shared.kernel.serves(target) => {
+            shared.iopub.send(&comm::closed(&message.id), Some(&request.header));
+        }
+        _ => shared.kernel.comm(message),
     }
     Ok(Answer { reply: None, effect: Effect::None })
 }

@@ -264,3 +264,20 @@ async fn the_heartbeat_echoes_also_after_a_client_has_gone() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_subscription_to_a_topic_is_welcomed_with_it_and_gets_nothing_else() {
+    use zeromq::{Socket, SocketRecv, SubSocket};
+    let kernel = start().await;
+    let mut client = Client::connect(&kernel.connection).await;
+    let mut other = SubSocket::new();
+    other.connect(&format!("tcp://127.0.0.1:{}", kernel.connection.iopub_port)).await.unwrap();
+    for topic in ["weather", "news"] {
+        other.subscribe(topic).await.unwrap();
+        let frames = tokio::time::timeout(client::PATIENCE, other.recv()).await.expect("a welcome").unwrap().into_vec();
+        assert_eq!((&frames[0][..], &frames[1][..]), (topic.as_bytes(), &b"<IDS|MSG>"[..]));
+        assert_eq!(&frames[6][..], json!({ "subscription": topic }).to_string().as_bytes());
+        // What runs in between is published under other topics.
+        client.execute("print a").await;
+    }
+}

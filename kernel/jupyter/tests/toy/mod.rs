@@ -194,13 +194,14 @@ impl Kernel for Toy {
         entries
     }
 
-    /// Sends back what comes; serves the target `echo` only.
+    fn serves(&self, target: &str) -> bool {
+        target == "echo"
+    }
+
+    /// Sends back what comes.
     fn comm(&self, message: Comm) {
         match &message.action {
-            CommAction::Open { target } if target == "echo" => {
-                self.comms.lock().unwrap().push((message.id, target.clone()));
-            }
-            CommAction::Open { .. } => {}
+            CommAction::Open { target } => self.comms.lock().unwrap().push((message.id, target.clone())),
             CommAction::Close => self.comms.lock().unwrap().retain(|(id, _)| *id != message.id),
             CommAction::Message => {
                 let stray = self.stray.clone();
