@@ -98,7 +98,7 @@ fn recognise(look: Look, line: &str, original: &str, text: &str) -> Option<Vec<S
         }
         Look::Method(name) => line.contains(&format!(".{name}")).then(Vec::new),
         Look::Word(word) if text.contains("enum ") && word.starts_with(char::is_uppercase) => None,
-        Look::Word(word) => find_word(line, word, |after| !after.starts_with(['(', '!', ':', ',', ')'])).filter(|at| *at == 0 || line[..*at].ends_with([' ', '(', '[', ',', '='])).map(|_| Vec::new()),
+        Look::Word(word) => find_word(line, word, |after| !after.starts_with(['(', '!', ':'])).filter(|at| *at == 0 || line[..*at].ends_with([' ', '(', '[', ',', '='])).map(|_| Vec::new()),
         Look::Arrow => {
             let (name, value) = line.split_once("<-")?;
             let (name, value) = (name.trim(), value.strip_prefix(' ')?);

@@ -102,7 +102,9 @@ fn patches(edits: &[Edit], shown: Option<&Origin>) -> Option<Snippet<'static, Pa
     let origin = &edits.first()?.origin;
     let window = Window::around(origin, edits.iter().map(|edit| edit.range.clone()));
     let patches = edits.iter().map(|edit| Patch::new(window.shift(&edit.range), edit.replacement.clone()));
-    let snippet = Snippet::source(window.text.clone()).line_start(window.first_line).patches(patches);
+    // The line that whole lines are put before (`#[derive(…)]`) is drawn below them.
+    let before_line = edits.iter().all(|edit| edit.range.is_empty() && edit.replacement.ends_with('\n'));
+    let snippet = Snippet::source(window.text.clone()).line_start(window.first_line).fold(!before_line).patches(patches);
     // As rustc does: the file of a suggestion is named only when it is another one.
     Some(if shown == Some(origin) { snippet } else { snippet.path(origin.0.label.clone()) })
 }
@@ -121,9 +123,6 @@ impl Window {
         let last = ceil_boundary(text, ranges.map(|range| range.end).max().unwrap_or(0));
         let mut start = text[..first].rfind('\n').map_or(0, |at| at + 1);
         let mut end = text[last..].find('\n').map_or(text.len(), |at| last + at);
-        // A line that is put before another one is drawn with it.
-        end += text[end..].char_indices().skip(1).find(|(_, c)| *c == '\n').map_or(text.len() - end, |(at, _)| at).min(LONGEST_LINE);
-        end = ceil_boundary(text, end);
         let first_line = 1 + text[..start].bytes().filter(|b| *b == b'\n').count();
         if first - start > LONGEST_LINE {
             start = floor_boundary(text, first - LONGEST_LINE / 2);

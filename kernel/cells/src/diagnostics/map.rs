@@ -91,7 +91,10 @@ impl SourceMap {
         let first = self.piece_at(range.start, true).or_else(|| (range.start == range.end).then(|| self.piece_at(range.start, false))?);
         let last = if range.end > range.start { self.piece_at(range.end - 1, true) } else { first };
         let (first, last) = match (first, last) {
-            (None, None) => return Located::Generated(range),
+            (None, None) => match self.bracketed(&range) {
+                Some(piece) => (piece, piece),
+                None => return Located::Generated(range),
+            },
             (Some(first), Some(last)) if first.origin == last.origin => (first, last),
             (Some(piece), _) | (None, Some(piece)) => (piece, piece),
         };
@@ -100,6 +103,15 @@ impl SourceMap {
         let text = &first.origin.0.text;
         let start = floor_boundary(text, start);
         Located::User { origin: first.origin.clone(), range: start..ceil_boundary(text, end).max(start) }
+    }
+
+    /// The piece that a range of the scaffold encloses with nothing but brackets and `&`: `&(tail)` is the user's `tail`.
+    fn bracketed(&self, range: &Range<usize>) -> Option<&Piece> {
+        let at = self.pieces.partition_point(|piece| piece.start < range.start);
+        let piece = self.pieces.get(at).filter(|piece| piece.start + piece.len <= range.end)?;
+        let around = [range.start..piece.start, piece.start + piece.len..range.end];
+        let bare = |range: Range<usize>| self.generated.get(range).is_some_and(|text| text.chars().all(|c| matches!(c, '&' | '(' | ')' | ' ' | '\n')));
+        around.into_iter().all(bare).then_some(piece)
     }
 
     /// The piece that holds a byte; not `inside`: the one that ends there.

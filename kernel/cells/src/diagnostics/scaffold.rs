@@ -27,12 +27,22 @@ pub(super) fn settle(reports: &mut Vec<Report>, map: &SourceMap, current: u64) {
     for report in reports.iter_mut() {
         anchor(report);
         kept(report);
+    }
+    drop_spotless(reports);
+    for report in reports.iter_mut() {
         unspan(report, map, cell);
         reword(report);
     }
     drop_after_end(reports);
     drop_second(reports);
     drop_repeated(reports);
+}
+
+/// Errors that lie in the scaffold alone follow from one that the user can see, if there is one.
+fn drop_spotless(reports: &mut Vec<Report>) {
+    if reports.iter().any(|report| report.level == Level::Error && !report.spots.is_empty()) {
+        reports.retain(|report| !report.spots.is_empty() || report.scaffold.is_empty());
+    }
 }
 
 /// Label of the place where a parser ran over the end of the cell.
@@ -92,6 +102,7 @@ fn kept(report: &mut Report) {
     for spot in &mut report.spots {
         spot.label = Some(match (&owner, code) {
             (Some(_), "E0506") if spot.primary => "assigned to here, while it is borrowed".to_owned(),
+            (Some(owner), "E0499" | "E0502" | "E0503" | "E0505") if spot.primary => format!("`{owner}` is changed here, while it is borrowed"),
             (Some(owner), _) => format!("`{owner}` is borrowed here"),
             (None, _) => "this value has no owner that stays".to_owned(),
         });
@@ -119,21 +130,24 @@ fn quoted_name(text: &str) -> Option<String> {
 /// What to store instead, by the look of the `let`.
 fn owned(statement: &str, owner: Option<&str>) -> String {
     let value = statement.split_once('=').map_or("", |(_, value)| value).trim().trim_end_matches(';').trim_end();
+    let borrowed = value.strip_prefix("&mut ").or(value.strip_prefix('&')).map(str::trim).filter(|inner| !inner.contains('\n'));
+    match (borrowed, owner) {
+        (Some(inner), Some(owner)) if inner == owner => return format!("`{owner}.clone()`, or use `{owner}` itself"),
+        (Some(inner), _) if inner.contains("..") => return format!("`{inner}.to_owned()`, without the `&`"),
+        (Some(inner), _) => return format!("`{inner}.clone()`, without the `&`"),
+        (None, _) => {}
+    }
     let has = |names: &[&str]| names.iter().any(|name| value.contains(name));
     if value.starts_with('|') || value.starts_with("move |") {
         return "make it a function (`fn`) that is given what it uses".to_owned();
     }
+    if value.contains(".collect") {
+        return "own what is collected, as in `.map(|x| x.to_owned()).collect::<Vec<_>>()`".to_owned();
+    }
     if has(&[".lines()", ".split", ".chars()", ".bytes()", ".iter()", ".iter_mut()", ".keys()", ".values()", ".windows(", ".chunks("]) {
         return "collect what it yields, as in `.map(|x| x.to_owned()).collect::<Vec<_>>()`".to_owned();
     }
-    if has(&[".as_str()", ".trim", ".as_slice()", "[.."]) || value.ends_with(']') {
-        return "`.to_owned()` at its end makes one".to_owned();
-    }
-    match (value.strip_prefix("&mut ").or(value.strip_prefix('&')), owner) {
-        (Some(inner), Some(owner)) if inner.trim() == owner => format!("`{owner}.clone()`, or use `{owner}` itself"),
-        (Some(_), None) => "leave out the `&`".to_owned(),
-        _ => "`.to_owned()` or `.clone()` makes one".to_owned(),
-    }
+    "`.to_owned()` at its end makes one".to_owned()
 }
 
 /// A session's variable that a thread borrows: it belongs to the session, so the thread needs a copy of its own.
@@ -168,7 +182,10 @@ fn unspan(report: &mut Report, map: &SourceMap, cell: Option<&Origin>) {
         }
         return;
     }
-    let name = quoted_name(&hidden.text).or_else(|| Some(hidden.text.trim().trim_start_matches("__t_").to_owned()));
+    let line_start = map.generated[..hidden.range.start].rfind('\n').map_or(0, |at| at + 1);
+    let line = map.generated[line_start..].lines().next().unwrap_or_default();
+    // A store names its variable: `…put("x", …)`.
+    let name = quoted_name(&hidden.text).or_else(|| quoted_name(line));
     if let (Some(origin), Some(name)) = (cell, name)
         && let Some(range) = binding(origin, &name)
     {
@@ -186,7 +203,7 @@ fn found_end(message: &str) -> String {
 
 /// The scaffold's closure and function are "the cell" to the user.
 fn reword(report: &mut Report) {
-    let closure = report.scaffold.iter().any(|hidden| hidden.text.trim_start_matches("move ").trim_start_matches("async ").starts_with('|'));
+    let closure = report.scaffold.iter().any(|hidden| hidden.text.starts_with('|') || hidden.text.starts_with("async"));
     let function = report.scaffold.iter().any(|hidden| hidden.text.contains("fn ") || hidden.label.as_deref().is_some_and(|label| label.starts_with("this function")));
     if !closure && !function && !at_top_level(report) {
         return;

@@ -21,8 +21,18 @@ pub mod __rt {
         pub fn body(&mut self, _: impl FnOnce(&mut Cx)) {}
         pub fn try_body(&mut self, _: impl FnOnce(&mut Cx) -> Result<(), Box<dyn std::error::Error>>) {}
     }
+    pub struct IsSend<'a, T>(pub &'a T);
+    pub trait Sendable { fn ochre_is_send(&self) -> bool { true } }
+    pub trait NotSendable { fn ochre_is_send(&self) -> bool { false } }
+    impl<T: Send> Sendable for IsSend<'_, T> {}
+    impl<T> NotSendable for &IsSend<'_, T> {}
+    pub struct Probe<'a, T: ?Sized>(pub &'a T);
+    pub trait ByDebug { fn ochre_show(&self, _: &mut Cx) {} }
+    pub trait ByNothing { fn ochre_show(&self, _: &mut Cx) {} }
+    impl<T: std::fmt::Debug + ?Sized> ByDebug for &Probe<'_, T> {}
+    impl<T: ?Sized> ByNothing for Probe<'_, T> {}
+    pub fn block_on<T>(_: impl Future<Output = T>) -> T { panic!() }
 }
-use __rt::*;
 "#;
 
 /// A cell as the engine would plan it.
@@ -37,6 +47,10 @@ struct Cell<'a> {
     keeps: &'a [&'a str],
     /// Whether the body may use `?`.
     fallible: bool,
+    /// Whether the body may use `.await`.
+    waits: bool,
+    /// The last expression, shown.
+    tail: &'a str,
     hints: &'a [(&'a str, &'a str)],
 }
 
@@ -57,19 +71,31 @@ impl Cell<'_> {
             map.generated.push_str(&text);
         };
         copy(&mut map, origin("cell [1]", 1, self.earlier));
-        map.generated.push_str("\npub fn __ochre_entry(cx: &mut Cx) {\n");
+        map.generated.push_str("\npub fn __ochre_entry(__cx: &mut __rt::Cx) {\nuse __rt::{ByDebug as _, ByNothing as _, NotSendable as _, Sendable as _};\n");
         for (name, of) in self.takes {
-            map.generated.push_str(&format!("    let mut {name}: {of} = cx.take(\"{name}\");\n"));
+            map.generated.push_str(&format!("let mut {name}: {of} = __cx.take(\"{name}\");\n"));
         }
-        map.generated.push_str(if self.fallible { "    cx.try_body(|cx| {\n" } else { "    cx.body(|cx| {\n" });
+        let call = if self.fallible { "try_body" } else { "body" };
+        map.generated.push_str(&format!("__cx.{call}(|__cx: &mut __rt::Cx| {}{{\n", if self.waits { "__rt::block_on(async " } else { "" }));
         copy(&mut map, origin("cell [3]", 3, self.text));
         map.generated.push('\n');
-        for name in self.keeps {
-            map.generated.push_str(&format!("    let __t_{name} = ty(&{name}); cx.put(\"{name}\", {name}, true);\n"));
+        if !self.tail.is_empty() {
+            map.generated.push_str("(&&&&__rt::Probe(&(");
+            // The tail is the end of the same cell.
+            let whole = format!("{}\n{}", self.text, self.tail);
+            let same = origin("cell [3]", 3, &whole);
+            map.pieces.iter_mut().filter(|piece| piece.origin.0.id == 3).for_each(|piece| piece.origin = same.clone());
+            map.pieces.push(Piece { start: map.generated.len(), len: self.tail.len(), origin: same, origin_start: self.text.len() + 1 });
+            map.generated.push_str(self.tail);
+            map.generated.push_str("))).ochre_show(__cx);\n");
         }
-        map.generated.push_str(if self.fallible { "    Ok(())\n    });\n" } else { "    });\n" });
+        for name in self.keeps {
+            map.generated.push_str(&format!("let __t_{name} = __rt::ty(&{name}); let __s = (&__rt::IsSend(&{name})).ochre_is_send(); __cx.put(\"{name}\", {name}, __s);\n"));
+        }
+        map.generated.push_str(if self.fallible { "Ok(())\n" } else { "" });
+        map.generated.push_str(if self.waits { "}));\n" } else { "});\n" });
         for (name, _) in self.takes {
-            map.generated.push_str(&format!("    cx.put(\"{name}\", {name}, true);\n"));
+            map.generated.push_str(&format!("{{ let __s = (&__rt::IsSend(&{name})).ochre_is_send(); __cx.put(\"{name}\", {name}, __s); }}\n"));
         }
         map.generated.push_str("}\n");
         map
@@ -98,7 +124,7 @@ impl Cell<'_> {
 /// Nothing of the scaffold may be read by a user.
 #[track_caller]
 fn assert_clean(text: &str) {
-    for word in ["__", "cx.", "c_0123456789ab", "catch_unwind", "FnOnce(&mut", "generated"] {
+    for word in ["__", "cx.", "cx:", "Probe", "ochre_", "c_0123456789ab", "catch_unwind", "FnOnce(&mut", "generated"] {
         assert!(!text.contains(word), "`{word}` of the scaffold is in:\n{text}");
     }
 }

@@ -108,7 +108,7 @@ pub(super) const HABITS: &[(Look, &str)] = &[
     (Line("else:"), "it is `else { … }`, with braces"),
     (Line("try:"), "errors are values: `?` passes one on, `match` looks at it"),
     (Line("with *:"), "a value is cleaned up at the end of its block `{ … }`"),
-    (Word("lambda"), "a function without a name is `|x| …`"),
+    (Line("*lambda *:*"), "a function without a name is `|x| …`"),
     (Line("val * = *"), "a variable is `let {1} = {2}`"),
     (Line("var * = *"), "a variable that changes is `let mut {1} = {2}`"),
     (Arrow, "a variable is `let {1} = {2}`"),

@@ -38,7 +38,7 @@ fn a_slice_of_a_temporary() {
         1 | let s = &String::from("a")[..];
           |          ^^^^^^^^^^^^^^^^^ this value has no owner that stays
           |
-        help: store an owned value: `.to_owned()` at its end makes one
+        help: store an owned value: `String::from("a")[..].to_owned()`, without the `&`
         help: or keep `s` and all that uses it inside one block `{ … }` of one cell
     "#]]);
 }
@@ -142,7 +142,7 @@ fn moved_in_a_loop() {
 #[test]
 fn moved_once_and_stored() {
     Cell { takes: &[("v", "Vec<i32>")], ..cell("drop(v);") }.check(expect![[r#"
-        error[E0382]: use of moved value: `v`
+        error[E0382]: borrow of moved value: `v`
          --> cell [3]:1:6
           |
         1 | drop(v);
@@ -238,5 +238,91 @@ fn not_mutable() {
           |
         1 | let mut w = vec![1]; w.push(1);
           |     +++
+    "#]]);
+}
+
+#[test]
+fn moved_in_a_cell_that_waits() {
+    Cell { waits: true, takes: &[("v", "Vec<i32>")], ..cell("async {}.await; drop(v); drop(v);") }.check(expect![[r#"
+        error[E0382]: use of moved value: `v`
+         --> cell [3]:1:31
+          |
+        1 | async {}.await; drop(v); drop(v);
+          |                      -        ^ value used here after move
+          |                      |
+          |                      value moved here
+          |
+          = note: move occurs because `v` has type `Vec<i32>`, which does not implement the `Copy` trait
+        help: consider cloning the value if the performance cost is acceptable
+          |
+        1 | async {}.await; drop(v.clone()); drop(v);
+          |                       ++++++++
+    "#]]);
+}
+
+#[test]
+fn moved_before_it_is_shown() {
+    Cell { takes: &[("v", "Vec<i32>")], tail: "v", ..cell("let w = v;") }.check(expect![[r#"
+        error[E0382]: borrow of moved value: `v`
+         --> cell [3]:2:1
+          |
+        1 | let w = v;
+          |         - value moved here
+        2 | v
+          | ^ value borrowed here after move
+          |
+          = note: move occurs because `v` has type `Vec<i32>`, which does not implement the `Copy` trait
+        help: consider cloning the value if the performance cost is acceptable
+          |
+        1 | let w = v.clone();
+          |          ++++++++
+    "#]]);
+}
+
+#[test]
+fn a_new_variable_that_is_moved() {
+    Cell { keeps: &["a"], ..cell("let a = vec![1]; drop(a);") }.check(expect![[r#"
+        error[E0382]: borrow of moved value: `a`
+         --> cell [3]:1:23
+          |
+        1 | let a = vec![1]; drop(a);
+          |     -                 ^ value moved here
+          |     |
+          |     move occurs because `a` has type `Vec<i32>`, which does not implement the `Copy` trait
+          |
+        help: consider cloning the value if the performance cost is acceptable
+          |
+        1 | let a = vec![1]; drop(a.clone());
+          |                        ++++++++
+    "#]]);
+}
+
+#[test]
+fn a_reference_into_a_vector_of_references() {
+    Cell { keeps: &["words"], ..cell("let text = String::from(\"a b\");\nlet words: Vec<&str> = text.split(' ').collect();") }.check(expect![[r#"
+        error[E0597]: `words` borrows from `text`, and a variable that outlives its cell cannot borrow
+         --> cell [3]:2:24
+          |
+        2 | let words: Vec<&str> = text.split(' ').collect();
+          |                        ^^^^ `text` is borrowed here
+          |
+        help: store an owned value: own what is collected, as in `.map(|x| x.to_owned()).collect::<Vec<_>>()`
+        help: or keep `words` and all that uses it inside one block `{ … }` of one cell
+    "#]]);
+}
+
+#[test]
+fn an_earlier_variable_changed_while_a_kept_one_borrows_it() {
+    Cell { keeps: &["first"], takes: &[("v", "Vec<i32>")], ..cell("let first = &v[0];\nv.push(2);") }.check(expect![[r#"
+        error[E0502]: `first` borrows from `v`, and a variable that outlives its cell cannot borrow
+         --> cell [3]:2:1
+          |
+        1 | let first = &v[0];
+          |              - `v` is borrowed here
+        2 | v.push(2);
+          | ^^^^^^^^^ `v` is changed here, while it is borrowed
+          |
+        help: store an owned value: `v[0].clone()`, without the `&`
+        help: or keep `first` and all that uses it inside one block `{ … }` of one cell
     "#]]);
 }

@@ -580,3 +580,151 @@ fn lifetime_missing() {
           |     ++++     ++          ++          ++
     "#]]);
 }
+
+#[test]
+fn type_of_the_last_expression_not_known() {
+    Cell { tail: r#""1".parse().unwrap()"#, ..cell("let a = 1;") }.check(expect![[r#"
+        error[E0284]: type annotations needed
+         --> cell [3]:2:5
+          |
+        2 | "1".parse().unwrap()
+          |     ^^^^^ cannot infer type of the type parameter `F` declared on the method `parse`
+          |
+          = note: cannot satisfy `<_ as FromStr>::Err == _`
+        help: consider specifying the generic argument
+          |
+        2 | "1".parse::<F>().unwrap()
+          |          +++++
+    "#]]);
+}
+
+#[test]
+fn last_expression_of_a_wrong_type() {
+    Cell { tail: "1 + \"a\"", takes: &[("v", "Vec<i32>")], ..cell("let a = v.len();") }.check(expect![[r#"
+        error[E0277]: cannot add `&str` to `{integer}`
+         --> cell [3]:2:3
+          |
+        2 | 1 + "a"
+          |   ^ no implementation for `{integer} + &str`
+          |
+          = help: the trait `Add<&str>` is not implemented for `{integer}`
+          = help: the following other types implement trait `Add<Rhs>`:
+                    `&f128` implements `Add<f128>`
+                    `&f128` implements `Add`
+                    `&f16` implements `Add<f16>`
+                    `&f16` implements `Add`
+                    `&f32` implements `Add<f32>`
+                    `&f32` implements `Add`
+                    `&f64` implements `Add<f64>`
+                    `&f64` implements `Add`
+                  and 56 others
+    "#]]);
+}
+
+#[test]
+fn break_in_a_cell_that_waits() {
+    Cell { waits: true, ..cell("async {}.await; break;") }.check(expect![[r#"
+        error[E0267]: `break` outside of a loop
+         --> cell [3]:1:17
+          |
+        1 | async {}.await; break;
+          |                 ^^^^^ cannot `break` outside of a loop or labeled block
+    "#]]);
+}
+
+#[test]
+fn question_mark_in_a_cell_that_waits() {
+    Cell { waits: true, ..cell("async {}.await; std::fs::read(\"a\")?;") }.check(expect![[r#"
+        error[E0277]: the `?` operator can only be used in a cell that returns `Result` or `Option` (or another type that implements `FromResidual`)
+         --> cell [3]:1:35
+          |
+        1 | async {}.await; std::fs::read("a")?;
+          |                                   ^ cannot use the `?` operator in a cell that returns `()`
+    "#]]);
+}
+
+#[test]
+fn error_type_that_is_no_error() {
+    Cell { fallible: true, ..cell("struct E; let r: Result<i32, E> = Err(E);\nr?;") }.check(expect![[r#"
+        error[E0277]: `?` couldn't convert the error: `E: std::error::Error` is not satisfied
+         --> cell [3]:2:2
+          |
+        2 | r?;
+          | -^ the trait `std::error::Error` is not implemented for `E`
+          | |
+          | this has type `Result<_, E>`
+          |
+        note: `E` needs to implement `std::error::Error`
+         --> cell [3]:1:1
+          |
+        1 | struct E; let r: Result<i32, E> = Err(E);
+          | ^^^^^^^^
+        note: the question mark operation (`?`) implicitly performs a conversion on the error value using the `From` trait
+        note: required for `Box<dyn std::error::Error>` to implement `From<E>`
+    "#]]);
+}
+
+#[test]
+fn python_in_a_cell() {
+    cell("def f(x):\n    return x").check(expect![[r#"
+        error: expected one of `!`, `.`, `::`, `;`, `?`, `{`, `}`, or an operator, found `f`
+         --> cell [3]:1:5
+          |
+        1 | def f(x):
+          |     ^ expected one of 8 possible tokens
+          |
+        help: write `fn` instead of `def` to declare a function
+          |
+        1 - def f(x):
+        1 + fn f(x):
+          |
+        help: you might have meant to write a method call
+          |
+        1 | def.f(x):
+          |    +
+    "#]]);
+    cell("import polars as pl").check(expect![[r#"
+        error: expected one of `!`, `.`, `::`, `;`, `?`, `{`, `}`, or an operator, found `polars`
+         --> cell [3]:1:8
+          |
+        1 | import polars as pl
+          |        ^^^^^^ expected one of 8 possible tokens
+    "#]]);
+    cell("x = 'hello'").check(expect![[r#"
+        error: character literal may only contain one codepoint
+         --> cell [3]:1:5
+          |
+        1 | x = 'hello'
+          |     ^^^^^^^
+          |
+        help: if you meant to write a string literal, use double quotes
+          |
+        1 - x = 'hello'
+        1 + x = "hello"
+          |
+
+        error[E0425]: cannot find value `x` in this scope
+         --> cell [3]:1:1
+          |
+        1 | x = 'hello'
+          | ^
+          |
+        help: you might have meant to introduce a new binding
+          |
+        1 | let x = 'hello'
+          | +++
+    "#]]);
+}
+
+#[test]
+fn unclosed_brackets_beside_magics() {
+    cell("%cd 'ä\nlet x = (1;").check(expect![[r#"
+        error: this cell contains an unclosed delimiter: `(`
+         --> cell [3]:2:12
+          |
+        2 | let x = (1;
+          |         -  ^ the cell ends here
+          |         |
+          |         unclosed delimiter
+    "#]]);
+}
