@@ -63,6 +63,13 @@ impl Cargo {
         let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
         command.current_dir(&self.source).arg(subcommand).arg("--release").args(&self.arguments);
         command.env("CARGO_TARGET_DIR", &self.target_dir).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        // Set when cargo started us (`cargo xtask`). Build scripts such as ring's watch them, and one more or one
+        // less rebuilds all of polars.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+                command.env_remove(name);
+            }
+        }
         for package in &self.packages {
             command.arg("-p").arg(package);
         }
