@@ -206,21 +206,17 @@ pub(crate) fn is_complete(code: &str, view: &View, magics: &Registry) -> Complet
     if let [Part::Magic(line)] = parts.as_slice()
         && let Some(body) = &line.body
     {
-        let done = body.ends_with("\n\n") || body.trim().is_empty() == code.contains("\n\n");
-        return if done { Completeness::Complete } else { Completeness::Incomplete { indent: String::new() } };
+        return if body.ends_with("\n\n") { Completeness::Complete } else { Completeness::Incomplete { indent: String::new() } };
     }
     if code.trim_end_matches(' ').ends_with('\\') && matches!(parts.last(), Some(Part::Shell(_) | Part::Magic(_))) {
         return Completeness::Incomplete { indent: String::new() };
     }
-    for part in &parts {
-        if let Part::Rust(text) = part {
-            match rust_is_complete(text) {
-                Completeness::Complete => {}
-                other => return other,
-            }
-        }
-    }
-    Completeness::Complete
+    let texts = parts.iter().filter_map(|part| match part {
+        Part::Rust(text) => Some(text),
+        Part::Magic(line) => magics.get(&line.name).filter(|m| m.spec().takes_code()).map(|_| &line.rest),
+        _ => None,
+    });
+    texts.map(|text| rust_is_complete(text)).find(|c| *c != Completeness::Complete).unwrap_or(Completeness::Complete)
 }
 
 fn rust_is_complete(code: &str) -> Completeness {

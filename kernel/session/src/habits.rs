@@ -71,16 +71,21 @@ pub(crate) fn unknown_magic(name: &str, magics: &Registry) -> Failure {
     }
 }
 
-/// The engine's report, or what the code was meant to be in another language.
+/// Class of a compiler's error that has no code of its own: most are of syntax.
+pub(crate) const NO_CODE: &str = "compile error";
+
+/// The engine's report, with what the code was meant to be in another language.
 pub(crate) fn explain(code: &str, report: Report) -> Failure {
+    let coded = report.name.starts_with('E') && report.name[1..].chars().all(|c| c.is_ascii_digit());
     // What ran and failed was Rust: only a text that did not compile can be a habit.
-    let compiled = matches!(report.name.as_str(), "panic" | "error" | "interrupted" | "worker died");
-    match cell_hint(code).filter(|_| !compiled) {
+    if !coded && report.name != NO_CODE {
+        return failure(report);
+    }
+    match ochre_cells::habits::hint(code) {
+        // An old name of polars: the compiler says where, the hint says what.
+        Some(hint) if coded => failure(report).hint(hint),
+        // Another language: what a parser of Rust says about it helps nobody.
         Some(hint) => Failure::usage("this is not Rust").hint(hint),
         None => failure(report),
     }
-}
-
-fn cell_hint(_code: &str) -> Option<String> {
-    None
 }

@@ -17,7 +17,7 @@ fn report(name: &str, message: &str, text: &str) -> Report {
 pub(super) fn compile_errors(errors: &[Rendered]) -> Report {
     let text: Vec<&str> = errors.iter().map(|e| e.text.as_str()).collect();
     let first = errors.first();
-    let name = first.and_then(|e| e.code.as_deref()).unwrap_or("error");
+    let name = first.and_then(|e| e.code.as_deref()).unwrap_or(crate::habits::NO_CODE);
     let message = first.map_or("the cell does not compile", |e| e.message.as_str());
     report(name, message, &text.join("\n\n"))
 }

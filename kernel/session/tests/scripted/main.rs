@@ -1,0 +1,5 @@
+//! The session on a scripted engine: state machine, magics, completion; no compiler and no worker.
+mod assist;
+mod magics;
+mod scripted;
+mod state;
