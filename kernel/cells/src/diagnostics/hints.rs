@@ -37,10 +37,10 @@ const FOREIGN: [(&str, &str); 20] = [
     ("show", "use `ochre::display(&value)`, or leave the value as the last line"),
     ("input", "use `ochre::input(\"prompt\")`"),
     ("type", "use `%vars`, or `std::any::type_name_of_val(&value)`"),
-    ("read_csv", "use `CsvReadOptions::default().try_into_reader_with_file_path(Some(\"table.csv\".into()))?.finish()?`, or lazily `LazyCsvReader::new(PlRefPath::new(\"table.csv\")).finish()?`"),
+    ("read_csv", "`LazyCsvReader::new(PlRefPath::new(\"table.csv\")).finish()?.collect()?` reads a CSV file"),
     ("scan_csv", "use `LazyCsvReader::new(PlRefPath::new(\"table.csv\")).finish()?`"),
     ("read_parquet", "use `ParquetReader::new(std::fs::File::open(\"table.parquet\")?).finish()?`"),
-    ("dbutils", "`dbutils` is Databricks': `%ls URL` lists, `%secret` holds secrets, `%mount` mounts"),
+    ("dbutils", "`dbutils` is Databricks': `!ls PATH` and `std::fs` work on files, `%run PATH` runs a notebook, `ochre::password(\"prompt\")` asks for a secret"),
 ];
 
 /// Prefixes under which other languages know their libraries.
@@ -49,7 +49,7 @@ const PREFIXES: [(&str, &str); 6] = [
     ("pd", "this is Rust with polars: make a frame with `df!(\"a\" => [1, 2])?`"),
     ("np", "use `Vec`, arrays or polars' `Series` instead of numpy"),
     ("plt", "use `ochre::plot(&df).line(\"x\", \"y\")`"),
-    ("spark", "use `%attach sc://host:15002`, then `ochre::spark(\"name\")`"),
+    ("spark", "this is Rust with polars: `df.clone().lazy()` begins a query"),
     ("os", "use `std::env` and `std::fs`"),
 ];
 

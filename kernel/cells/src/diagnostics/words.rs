@@ -44,7 +44,7 @@ impl Names {
     fn push_path(&self, out: &mut String, path: &str) {
         let segments: Vec<&str> = path.split("::").collect();
         let last = segments.len() - 1;
-        let library = segments.len() > 2 && (segments[0].starts_with("polars_") || segments[0].starts_with("ochre_"));
+        let library = segments.len() > 2 && (segments[0] == "polars" || segments[0].starts_with("polars_") || segments[0].starts_with("ochre_"));
         let kept: Vec<&str> = segments
             .iter()
             .enumerate()

@@ -170,6 +170,7 @@ fn names_of_generated_crates_are_cut() {
         ("expected `c_1a2b3c::P`, found `P`", "expected `P`, found `P`"),
         ("`Vec<c_1a2b3c::inner::In<made::Q>>`", "`Vec<inner::In<Q>>`"),
         ("polars_core::frame::DataFrame", "DataFrame"),
+        ("`polars::prelude::Expr`", "`Expr`"),
         ("polars_core::prelude::col", "polars_core::prelude::col"),
         ("std::collections::HashMap<__t_x, c_code>", "std::collections::HashMap<x, c_code>"),
         ("made: a word; c_1a2b3c", "made: a word; c_1a2b3c"),

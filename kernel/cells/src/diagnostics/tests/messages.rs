@@ -379,6 +379,7 @@ println!("{:?}", P);"#).check(expect![[r#"
     help: consider annotating `P` with `#[derive(Debug)]`
       |
     1 + #[derive(Debug)]
+    2 | struct P;
       |
 "#]]);
 }
@@ -400,6 +401,7 @@ fn missing_derive_of_an_earlier_type() {
          --> cell [1]:1:1
           |
         1 + #[derive(Debug)]
+        2 | pub struct P;
           |
     "#]]);
 }
@@ -417,6 +419,7 @@ fn bound_of_the_standard_library() {
         help: consider annotating `P` with `#[derive(Ord)]`
           |
         1 + #[derive(Ord)]
+        2 | struct P; let mut v = vec![P, P]; v.sort();
           |
     "#]]);
 }
