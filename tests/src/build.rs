@@ -1,9 +1,8 @@
 //! Builds the kernel and the prelude into the cache and says where they are.
-use anyhow::{Context, bail};
+use anyhow::Context;
 use ochre_build::{Cache, Cargo, Compiler, Kind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// A finished build.
 #[derive(Clone, Debug)]
@@ -26,8 +25,8 @@ pub fn source() -> PathBuf {
 /// Builds everything; fast when nothing has changed.
 pub fn build() -> anyhow::Result<Built> {
     let (cache, compiler, source) = (Cache::find()?, Compiler::find()?, source());
+    let prelude = ochre_build::build_prelude(&source, &cache, &compiler, &cache.staged())?;
     let ochre = build_kernel(&source, &cache, &compiler)?;
-    let prelude = build_prelude(&source, &ochre)?;
     Ok(Built { cache, compiler, source, ochre, prelude })
 }
 
@@ -47,18 +46,4 @@ fn build_kernel(source: &Path, cache: &Cache, compiler: &Compiler) -> anyhow::Re
     let artifacts = kernel_command(source, cache, compiler, &["ochre".into()]).build()?;
     let program = artifacts.iter().find(|a| a.kind == Kind::Program && a.package == "ochre");
     program.and_then(|a| a.files.first().cloned()).context("cargo built no program `ochre`")
-}
-
-/// `ochre prelude` shows its progress on stderr and prints the directory.
-fn build_prelude(source: &Path, ochre: &Path) -> anyhow::Result<PathBuf> {
-    let output = Command::new(ochre)
-        .arg("prelude")
-        .env(ochre_build::SOURCE_VARIABLE, source)
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot start {}", ochre.display()))?;
-    if !output.status.success() {
-        bail!("the prelude could not be built; the reason is above");
-    }
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }

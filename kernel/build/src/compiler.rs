@@ -38,7 +38,7 @@ impl Compiler {
 
     /// The standard library's shared object, which dynamic cells need at run time.
     pub fn std_library(&self) -> Result<PathBuf, Error> {
-        let dir = self.sysroot.join("lib");
+        let dir = self.sysroot.join("lib/rustlib").join(&self.host).join("lib");
         let entries = std::fs::read_dir(&dir).map_err(Error::file("read", &dir))?;
         entries
             .filter_map(|e| e.ok().map(|e| e.path()))

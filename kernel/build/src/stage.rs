@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 /// shared crates, and polars is compiled again.
 pub const PRELUDE_PACKAGES: [&str; 3] = ["ochre-prelude", "ochre-runtime", "ochre-worker"];
 
+/// Link in a directory of preludes to the one in use.
+pub const CURRENT: &str = "current";
+
 /// Digits of the hash that names a prelude directory: 64 bits are plenty for the few that one machine has.
 const HASH_DIGITS: usize = 16;
 
@@ -33,11 +36,34 @@ pub fn prelude_command(source: &Path, cache: &Cache, compiler: &Compiler) -> Car
     }
 }
 
-/// Builds the prelude from a checkout and stages it below `root`; gives the prelude directory.
+/// Builds the prelude from a checkout, stages it below `root` and makes it the current one there; gives its directory.
 pub fn build_prelude(source: &Path, cache: &Cache, compiler: &Compiler, root: &Path) -> Result<PathBuf, Error> {
+    std::fs::create_dir_all(root).map_err(Error::file("create", root))?;
     let cargo = prelude_command(source, cache, compiler);
     let artifacts = cargo.build()?;
-    stage(&cargo, compiler, &artifacts, root)
+    let directory = stage(&cargo, compiler, &artifacts, root)?;
+    set_current(root, &directory)?;
+    Ok(directory)
+}
+
+/// Points `current` at a prelude and removes all others but the one that was current before: running
+/// kernels may still compile against that one.
+fn set_current(root: &Path, prelude: &Path) -> Result<(), Error> {
+    let link = root.join(CURRENT);
+    let before = link.canonicalize().ok();
+    let fresh = root.join(format!(".{CURRENT}.{}", std::process::id()));
+    let _ = std::fs::remove_file(&fresh);
+    std::os::unix::fs::symlink(prelude.file_name().unwrap_or_default(), &fresh).map_err(Error::file("link", &fresh))?;
+    std::fs::rename(&fresh, &link).map_err(Error::file("link", &link))?;
+    let keep = [prelude.canonicalize().ok(), before];
+    for entry in std::fs::read_dir(root).map_err(Error::file("read", root))?.flatten() {
+        let path = entry.path();
+        if path != link && !keep.iter().flatten().any(|k| path.canonicalize().is_ok_and(|p| p == *k)) {
+            // What cannot be removed only takes room.
+            let _ = std::fs::remove_dir_all(&path);
+        }
+    }
+    Ok(())
 }
 
 /// Stages the artifacts of a build; a directory with the same content is used as it is.
@@ -79,8 +105,9 @@ impl Parts {
         for artifact in artifacts {
             let file = match artifact.kind {
                 Kind::ProcMacro => artifact.file(&["so", "dylib"]),
-                // Libraries of build scripts and proc macros lie outside the target's directory.
-                Kind::Library => artifact.file(&["rmeta", "so", "dylib"]).filter(|f| f.starts_with(&release)),
+                // Libraries of build scripts and proc macros lie outside the target's directory. Crates that are
+                // made in several forms have no `.rmeta`, and a `.so` that is no Rust library: their `.rlib` serves.
+                Kind::Library => artifact.file(&["rmeta", "rlib", "so", "dylib"]).filter(|f| f.starts_with(&release)),
                 Kind::Program if artifact.package == "ochre-worker" => {
                     worker = artifact.files.first().cloned();
                     None
@@ -196,4 +223,22 @@ fn place(from: &Path, to: &Path, may_link: bool) -> Result<(), Error> {
         return Ok(());
     }
     std::fs::copy(from, to).map(drop).map_err(Error::file("copy to", to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_prelude_becomes_current_and_only_its_predecessor_is_kept() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            let prelude = root.path().join(name);
+            std::fs::create_dir(&prelude).unwrap();
+            set_current(root.path(), &prelude).unwrap();
+            assert!(root.path().join(CURRENT).canonicalize().unwrap().ends_with(name));
+        }
+        assert!(!root.path().join("a").exists());
+        assert!(root.path().join("b").exists() && root.path().join("c").exists());
+    }
 }

@@ -1,5 +1,5 @@
 //! `ochre install` and `ochre uninstall`: the program, its prelude and the kernelspec, in and out.
-use crate::places::{self, CURRENT, Destination, PRELUDE_VARIABLE};
+use crate::places::{self, Destination, PRELUDE_VARIABLE};
 use anyhow::Context;
 use ochre_build::{Cache, Compiler, Manifest};
 use serde_json::{Value, json};
@@ -20,7 +20,6 @@ pub fn install(to: &Destination) -> anyhow::Result<()> {
         writable(&directory)?;
     }
     let prelude = build_or_find(&to.preludes())?;
-    set_current(&to.preludes(), &prelude)?;
     let program = copy_program(&to.program())?;
     write_kernelspec(&to.kernelspec(), &program, &prelude)?;
     println!("kernelspec  {}", to.kernelspec().display());
@@ -57,7 +56,6 @@ pub fn uninstall(from: &Destination) -> anyhow::Result<()> {
 pub fn stage_in_cache() -> anyhow::Result<()> {
     let cache = Cache::find()?;
     let prelude = build_or_find(&cache.staged())?;
-    set_current(&cache.staged(), &prelude)?;
     println!("{}", prelude.display());
     Ok(())
 }
@@ -75,25 +73,6 @@ fn build_or_find(root: &Path) -> anyhow::Result<PathBuf> {
     };
     eprintln!("building the prelude (polars and what is in scope in cells); a first build takes 20 to 30 minutes on two cores");
     Ok(ochre_build::build_prelude(&source, &Cache::find()?, &compiler, root)?)
-}
-
-/// Points `current` at a prelude and removes all others but the one that was current before: running
-/// kernels may still compile against that one.
-fn set_current(root: &Path, prelude: &Path) -> anyhow::Result<()> {
-    let link = root.join(CURRENT);
-    let before = link.canonicalize().ok();
-    let fresh = root.join(format!(".{CURRENT}.{}", std::process::id()));
-    let _ = std::fs::remove_file(&fresh);
-    std::os::unix::fs::symlink(prelude, &fresh).with_context(|| cannot_write(root))?;
-    std::fs::rename(&fresh, &link).with_context(|| cannot_write(root))?;
-    let keep = [prelude.canonicalize().ok(), before];
-    for entry in std::fs::read_dir(root)?.flatten() {
-        let path = entry.path();
-        if path != link && !keep.iter().flatten().any(|k| path.canonicalize().is_ok_and(|p| p == *k)) {
-            let _ = std::fs::remove_dir_all(&path);
-        }
-    }
-    Ok(())
 }
 
 /// Copies this program, unless it is the installed one. Written aside and renamed: the old one may be running.
@@ -151,19 +130,6 @@ mod tests {
         assert_eq!(spec["argv"], json!(["/p/ochre", "kernel", "-f", "{connection_file}"]));
         assert_eq!(spec["env"][PRELUDE_VARIABLE], "/p/prelude/1");
         assert_eq!((&spec["interrupt_mode"], &spec["language"]), (&json!("message"), &json!("rust")));
-    }
-
-    #[test]
-    fn a_new_prelude_becomes_current_and_only_its_predecessor_is_kept() {
-        let root = tempfile::tempdir().unwrap();
-        for name in ["a", "b", "c"] {
-            let prelude = root.path().join(name);
-            std::fs::create_dir(&prelude).unwrap();
-            set_current(root.path(), &prelude).unwrap();
-            assert!(root.path().join(CURRENT).canonicalize().unwrap().ends_with(name));
-        }
-        assert!(!root.path().join("a").exists());
-        assert!(root.path().join("b").exists() && root.path().join("c").exists());
     }
 
     #[test]

@@ -6,9 +6,6 @@ use std::process::Command;
 /// Environment variable that names a prelude directory, before any other is looked for.
 pub const PRELUDE_VARIABLE: &str = "OCHRE_PRELUDE";
 
-/// Link in a directory of preludes to the one in use.
-pub const CURRENT: &str = "current";
-
 /// An installation: Jupyter's data directory and Ochre's own beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
@@ -75,7 +72,7 @@ pub fn find_prelude() -> Option<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join("prelude")));
     let installed = Destination::user().ok().map(|d| d.preludes());
     let cached = ochre_build::Cache::find().ok().map(|c| c.staged());
-    [beside, installed, cached].into_iter().flatten().map(|root| root.join(CURRENT)).find_map(|link| {
+    [beside, installed, cached].into_iter().flatten().map(|root| root.join(ochre_build::CURRENT)).find_map(|link| {
         // Resolved, so that a later install does not change the prelude under a running kernel.
         let directory = link.canonicalize().ok()?;
         directory.join(ochre_build::Manifest::FILE).is_file().then_some(directory)
@@ -88,6 +85,16 @@ pub fn find_source() -> Result<PathBuf, ochre_build::Error> {
     let here = std::env::current_dir().unwrap_or_default();
     let candidates: Vec<PathBuf> = built_in.canonicalize().into_iter().chain([here]).collect();
     ochre_build::find_source(&candidates)
+}
+
+/// Where compiled cells and `%dep` crates are kept: `$OCHRE_CACHE`, `$XDG_CACHE_HOME/ochre`, `~/.cache/ochre`, else a
+/// directory for this user that does not outlive the machine.
+pub fn cell_cache() -> PathBuf {
+    let cache = ochre_build::Cache::find().map(|c| c.root().to_owned());
+    match cache {
+        Ok(root) if std::fs::create_dir_all(&root).is_ok() => root,
+        _ => std::env::temp_dir().join("ochre"),
+    }
 }
 
 /// A variable that is set and not empty, as a path.
