@@ -14,6 +14,7 @@ pub type OutputSender = mpsc::Sender<Output>;
 /// What one execution is given besides its text.
 #[derive(Clone)]
 pub struct Context {
+    /// May be kept when the cell has ended: what threads say later is then shown apart ([`crate::Session::stray`]).
     pub output: OutputSender,
     pub allow_stdin: bool,
     /// The number shown beside the cell, for error texts (`cell [3], line 2`).
@@ -61,7 +62,7 @@ pub trait Engine: Send {
     async fn add_dependency(&mut self, name: &str, requirement: &str, context: &Context) -> Outcome;
     /// `%opt`: `0`..`3`, or `auto`.
     fn set_opt_level(&mut self, level: &str) -> Result<(), Report>;
-    /// `%recover`: with `dry_run`, only says what would be replayed.
+    /// `%recover`: shows what is to be replayed, and with `dry_run` stops there.
     async fn recover(&mut self, dry_run: bool, context: &Context) -> Outcome;
     /// `%expand`: the generated crate of the last cell.
     fn expand(&self) -> Option<String>;

@@ -23,13 +23,7 @@ impl Magic for Recover {
     }
 
     async fn run(&self, call: Call, session: &mut dyn SessionAccess) -> Result<MagicOutcome, Failure> {
-        let plan = session.recover(true).await?;
-        if call.arguments.has("dry-run") {
-            return Ok(MagicOutcome { value: plan });
-        }
-        if let Some(plan) = plan {
-            session.display(plan, None, false).await;
-        }
-        Ok(MagicOutcome { value: session.recover(false).await? })
+        // The engine says what it will run before it runs it.
+        session.recover(call.arguments.has("dry-run")).await.map(|value| MagicOutcome { value })
     }
 }

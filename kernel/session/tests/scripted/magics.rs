@@ -156,12 +156,10 @@ async fn times_are_said() {
 }
 
 #[tokio::test]
-async fn recover_shows_what_it_runs_before() {
+async fn recover_runs_or_only_says() {
     let bench = Bench::new();
     assert_eq!(value(&bench, "%recover --dry-run").await, "would run 1 cell");
-    let ran = bench.run("%recover").await;
-    assert!(matches!(&ran.outputs[1], Output::Display { bundle, .. } if bundle.text() == Some("would run 1 cell")));
-    assert_eq!(ran.value().as_deref(), Some("ran 1 cell"));
+    assert_eq!(value(&bench, "%recover").await, "ran 1 cell");
 }
 
 #[tokio::test]
