@@ -14,6 +14,8 @@ pub enum PlotError {
     Alone(&'static str),
     #[error("the layers of a chart must agree on an axis: `{first}` is {first_kind}, `{second}` is {second_kind}")]
     Disagree { first: String, first_kind: &'static str, second: String, second_kind: &'static str },
+    #[error("column `{name}` has {count} different values, and colours can tell at most {limit} apart; group or filter it first, or use .facet")]
+    TooMany { name: String, count: usize, limit: usize },
     #[error("there is nothing to draw: {0}")]
     Empty(String),
     #[error("the bytes are no picture that can be read (PNG, JPEG, GIF, BMP and WebP can): {0}")]

@@ -9,11 +9,20 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod chart;
 mod draw;
 mod error;
+mod field;
+mod figure;
 mod grid;
 mod picture;
+mod reduce;
+mod scale;
+mod spec;
+#[cfg(test)]
+mod tests;
 
+pub use chart::{Chart, plot};
 pub use error::PlotError;
 pub use grid::{ImagesGrid, images};
 pub use picture::{Picture, ToPicture, image};

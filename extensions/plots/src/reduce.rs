@@ -100,10 +100,11 @@ pub struct Bins {
     pub count: usize,
 }
 
-/// Intervals of round width over the values: as many as asked for, else by the rule of Freedman and Diaconis.
+/// Intervals of round width over the values: as many as asked for, else the more of what the rules of
+/// Freedman and Diaconis and of Sturges say.
 pub fn bins(values: &[f64], asked: Option<usize>, whole: bool) -> Option<Bins> {
-    /// More intervals than this look like a comb.
-    const MOST: usize = 60;
+    /// About as many intervals as look like a curve and not like a comb.
+    const MOST: usize = 40;
     const FEWEST: usize = 5;
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -113,9 +114,10 @@ pub fn bins(values: &[f64], asked: Option<usize>, whole: bool) -> Option<Bins> {
     }
     let quartile = |part: usize| sorted[(sorted.len() - 1) * part / 4];
     let width = 2.0 * (quartile(3) - quartile(1)) / (sorted.len() as f64).cbrt();
+    let sturges = (sorted.len() as f64).log2().ceil() as usize + 1;
     let natural = if width > 0.0 { ((high - low) / width).ceil() as usize } else { 20 };
-    let wanted = asked.map_or(natural.clamp(FEWEST, MOST), |asked| asked.clamp(1, MARK_LIMIT));
-    let mut step = crate::scale::round_step((high - low) / wanted as f64);
+    let wanted = asked.map_or(natural.max(sturges).clamp(FEWEST, MOST), |asked| asked.clamp(1, MARK_LIMIT));
+    let mut step = crate::scale::round_step_below((high - low) / wanted as f64);
     if whole {
         step = step.max(1.0);
     }

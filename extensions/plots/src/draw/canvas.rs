@@ -85,10 +85,10 @@ impl Canvas {
     }
 
     pub fn rect(&mut self, x: [f64; 2], y: [f64; 2], colour: Rgb, alpha: f64) {
-        // The corners are inside of what is painted: the last pixel is the one before the edge.
-        let (left, right) = (device(x[0].min(x[1])), device(x[0].max(x[1])) - 1);
-        let (top, bottom) = (device(y[0].min(y[1])), device(y[0].max(y[1])) - 1);
-        if right >= left && bottom >= top {
+        let (left, right) = (device(x[0].min(x[1])), device(x[0].max(x[1])));
+        let (top, bottom) = (device(y[0].min(y[1])), device(y[0].max(y[1])));
+        if right > left && bottom > top {
+            // Plotters' fast path leaves out the last column and row, which suits edges.
             self.draw(|backend| backend.draw_rect((left, top), (right, bottom), &paint(colour, alpha), true).map_err(|e| e.to_string()));
         }
     }
@@ -127,7 +127,8 @@ impl Canvas {
                 self.polygon(&[(x0 - dy, y0 + dx), (x1 - dy, y1 + dx), (x1 + dy, y1 - dx), (x0 + dy, y0 - dx)], colour, 1.0);
             }
         }
-        points.iter().for_each(|&point| self.disc(point, half, colour, 1.0));
+        // A pixel less, since plotters' discs stand out by one.
+        points.iter().for_each(|&point| self.disc(point, half - 1.0 / DEVICE, colour, 1.0));
     }
 
     /// A text whose baseline is at `y` (at `x` when it runs upward).
