@@ -74,6 +74,26 @@ pub fn short(spec: &Spec) -> String {
     format!("{sigils:20}  {}", spec.summary)
 }
 
+/// The help of all magics as one page of Markdown, areas in the given order.
+pub fn page(specs: &[&Spec]) -> String {
+    let mut text = "# Magics\n".to_owned();
+    let mut area = "";
+    for spec in specs {
+        if spec.area != area {
+            area = spec.area;
+            text.push_str(&format!("\n## {area}\n"));
+        }
+        let sigil = if spec.form.line() { "%" } else { "%%" };
+        text.push_str(&format!("\n### {sigil}{}\n{}.\n\n```text\n{}```\n", spec.name, capitalised(spec.summary), long(spec)));
+    }
+    text
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,4 +29,4 @@ pub use parse::Arguments;
 pub use registry::{Registry, RegistryError};
 pub use session::{Answer, CellEnd, PastCell, SessionAccess, Spent};
 pub use spec::{Argument, Example, Form, Kind, Spec, Value};
-pub use target::{ByteStream, Target};
+pub use target::Target;

@@ -1,5 +1,6 @@
 //! `%lsmagic`: all magics with one line each, by area.
 use ochre_api::*;
+use ochre_link::{Bundle, Data};
 
 /// The magic.
 pub(crate) struct LsMagic;
@@ -9,10 +10,13 @@ const SPEC: Spec = Spec {
     aliases: &["magic", "quickref"],
     area: "session",
     form: Form::Line,
-    arguments: &[Argument::positional("magic", Value::Magic, "only this one, with its whole help")],
+    arguments: &[
+        Argument::positional("magic", Value::Magic, "only this one, with its whole help"),
+        Argument::flag("long", "the whole help of all, as a page").short('l'),
+    ],
     summary: "lists all magics",
     help: "`%name?` and `%name --help` say all about one of them. `!command` runs a command of the shell.",
-    examples: &[Example { text: "%lsmagic", does: "all magics, one line each" }, Example { text: "%lsmagic timeit", does: "the help of %timeit" }],
+    examples: &[Example { text: "%lsmagic", does: "all magics, one line each" }, Example { text: "%lsmagic timeit", does: "the help of %timeit" }, Example { text: "%lsmagic --long", does: "a page to read or to save" }],
 };
 
 #[async_trait]
@@ -27,6 +31,11 @@ impl Magic for LsMagic {
             let name = name.trim_start_matches('%');
             let magic = magics.get(name).ok_or_else(|| crate::habits::unknown_magic(name, &magics))?;
             return Ok(MagicOutcome::text(help::long(magic.spec())));
+        }
+        if call.arguments.has("long") {
+            let specs: Vec<&Spec> = magics.iter().map(|m| m.spec()).collect();
+            let page = help::page(&specs);
+            return Ok(MagicOutcome::value(Bundle::plain(page.clone()).with("text/markdown", Data::Text(page))));
         }
         Ok(MagicOutcome::text(list(&magics)))
     }

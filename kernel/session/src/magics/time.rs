@@ -1,7 +1,9 @@
 //! `%time`: what one run of a statement or a cell takes.
+use crate::names::SessionNames;
+use crate::parts::{self, Part};
 use ochre_api::*;
 use ochre_link::Stream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The magic.
 pub(crate) struct Time;
@@ -16,6 +18,7 @@ const SPEC: Spec = Spec {
     help: "Variables that the code defines stay, and its value is shown as always. For a measurement of something short use %timeit.",
     examples: &[
         Example { text: "%time let big: Vec<u64> = (0..10_000_000).collect();", does: "times one statement" },
+        Example { text: "%time !make", does: "times a command" },
         Example { text: "%%time\nlet a = 1;\nlet b = a + 1;", does: "times a whole cell" },
     ],
 };
@@ -27,11 +30,22 @@ impl Magic for Time {
     }
 
     async fn run(&self, call: Call, session: &mut dyn SessionAccess) -> Result<MagicOutcome, Failure> {
-        let value = session.run_rust(call.code(), call.place).await?;
-        let text = format!("{}\n", spent_text(session.spent()));
-        session.write(Stream::Stderr, &text).await;
+        let started = Instant::now();
+        let (value, text) = if only_rust(call.code(), session) {
+            (session.run_rust(call.code(), call.place).await?, spent_text(session.spent()))
+        } else {
+            let lines = "\n".repeat(call.place.line.saturating_sub(1) as usize);
+            (session.run_cell(&(lines + call.code())).await?, format!("took {}", duration(started.elapsed())))
+        };
+        session.write(Stream::Stderr, &format!("{text}\n")).await;
         Ok(MagicOutcome { value })
     }
+}
+
+/// Whether there is no magic and no command in it.
+fn only_rust(code: &str, session: &dyn SessionAccess) -> bool {
+    let (magics, variables) = (session.magics(), session.variables());
+    parts::cut(code, &SessionNames::new(&magics, &variables, &[])).iter().all(|part| matches!(part, Part::Rust(_)))
 }
 
 /// `run 1.2 ms, compile 310 ms`.

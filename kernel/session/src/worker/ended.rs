@@ -1,18 +1,6 @@
 //! How a worker ended, and how that is said.
+use ochre_api::target::How;
 use ochre_link::Frame;
-
-/// What became of the worker, as far as the outside shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum How {
-    /// It called `exit`.
-    Exited(i32),
-    /// A signal ended it.
-    Signalled(i32),
-    /// We ended it (second interrupt, shutdown).
-    Killed,
-    /// The stream broke and nothing more is known.
-    Cut(String),
-}
 
 /// What a dying worker said of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,6 +53,7 @@ async fn every_magic_has_help_in_three_ways() {
     }
     let all = value(&bench, "%lsmagic").await;
     assert!(all.contains("%%bash") && all.contains("%timeit %%timeit"), "{all}");
+    assert!(value(&bench, "%lsmagic --long").await.contains("\n### %timeit\nMeasures how long"));
 }
 
 #[tokio::test]
@@ -153,6 +154,9 @@ async fn times_are_said() {
     assert_eq!(value(&bench, "%timing on").await, "timing is on");
     assert_eq!(bench.run("value 1").await.stream(Stream::Stderr), "run 1.50 ms, compile 56.0 ms\n");
     assert!(failure(&bench, "%time").await.0.starts_with("%time needs CODE"));
+    let ran = bench.run("%%time\n!echo one\nvalue 2").await;
+    assert_eq!((ran.ok().value().as_deref(), ran.stdout().as_str()), (Some("2"), "one\n"));
+    assert!(ran.stream(Stream::Stderr).contains("took "));
 }
 
 #[tokio::test]

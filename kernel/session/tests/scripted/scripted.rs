@@ -15,6 +15,7 @@
 //! | `import …` | is what rustc calls a syntax error |
 //! | `later TEXT` | prints after the cell has ended |
 //! | `comm` | opens a comm |
+use ochre_api::{Magic, Observer};
 use ochre_link::{Bundle, Comm, CommAction, Stream, Variable};
 use ochre_session::engine::{Context, Controls, Engine, Outcome, Timing};
 use ochre_session::front::*;
@@ -227,6 +228,10 @@ impl Bench {
     }
 
     pub fn with_history(history: HistoryPlace) -> Self {
+        Self::with(history, vec![], vec![])
+    }
+
+    pub fn with(history: HistoryPlace, magics: Vec<Arc<dyn Magic>>, observers: Vec<Arc<dyn Observer>>) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let later = Arc::new(Notify::new());
         let (for_engines, for_later) = (seen.clone(), later.clone());
@@ -236,7 +241,7 @@ impl Bench {
                 _ => Err(report("configuration", "there is no such engine here")),
             }
         });
-        let parts = SessionParts { engine: "ochre".into(), engines, magics: vec![], observers: vec![], history };
+        let parts = SessionParts { engine: "ochre".into(), engines, magics, observers, history };
         Self { session: Session::start(parts).unwrap(), seen, later }
     }
 
