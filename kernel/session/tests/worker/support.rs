@@ -14,11 +14,12 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// The directory that holds `ochre-worker` and `libochre_runtime.so`.
 pub static PRELUDE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let named = std::env::var_os("OCHRE_PRELUDE_DIR").map(PathBuf::from);
+    // `cargo xtask test` names the installed one in OCHRE_PRELUDE.
+    let named = ["OCHRE_PRELUDE_DIR", "OCHRE_PRELUDE"].into_iter().find_map(std::env::var_os).map(PathBuf::from);
     let candidates: Vec<PathBuf> = named.map_or_else(built, |dir| vec![dir]);
     candidates.iter().find(|dir| complete(dir)).cloned().unwrap_or_else(|| {
         panic!(
-            "no worker found in {candidates:?}: build it with `cargo xtask prelude`, or by hand with \
+            "no worker found in {candidates:?}: build it with `cargo xtask build`, or by hand with \
              `RUSTFLAGS=\"-C prefer-dynamic\" cargo build --release --target x86_64-unknown-linux-gnu -p ochre-worker`, \
              and name the directory that holds ochre-worker and libochre_runtime.so in OCHRE_PRELUDE_DIR"
         )
@@ -29,11 +30,15 @@ fn complete(dir: &Path) -> bool {
     dir.join("ochre-worker").is_file() && dir.join("libochre_runtime.so").is_file()
 }
 
-/// Where xtask builds: `~/.cache/ochre/build/COMPILER/prelude/TARGET/release`.
+/// Where xtask builds (`build/COMPILER/prelude/TARGET/release` in the cache), then where it installs.
 fn built() -> Vec<PathBuf> {
-    let Some(home) = std::env::var_os("HOME") else { return Vec::new() };
-    let build = Path::new(&home).join(".cache/ochre/build");
-    entries(&build).into_iter().flat_map(|compiler| entries(&compiler.join("prelude"))).map(|target| target.join("release")).collect()
+    let root = |name: &str, rest: &str| std::env::var_os(name).map(|dir| Path::new(&dir).join(rest));
+    let Some(cache) = root("OCHRE_CACHE", "").or_else(|| root("XDG_CACHE_HOME", "ochre")).or_else(|| root("HOME", ".cache/ochre")) else {
+        return Vec::new();
+    };
+    let compilers = entries(&cache.join("build")).into_iter();
+    let targets = compilers.flat_map(|compiler| entries(&compiler.join("prelude")));
+    targets.map(|target| target.join("release")).chain([cache.join("prelude/current")]).collect()
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
