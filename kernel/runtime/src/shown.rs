@@ -5,7 +5,7 @@
 //! it puts the HTML (or the picture, or the text) of the parts under one another.
 use crate::{Data, Mime, Show};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::{Debug, Write};
+use std::fmt::{Debug, Display, Write};
 use std::marker::PhantomData;
 
 /// Most parts of a collection that are shown; a notebook page holds no more with use.
@@ -63,11 +63,13 @@ impl<T: Show<M>, M> Show<Maybe<M>> for Option<T> {
     }
 }
 
-impl<T: Show<M>, E: Debug, M> Show<Attempt<M>> for Result<T, E> {
+/// An error that has no `Display` leaves the whole `Result` to `Debug`.
+impl<T: Show<M>, E: Display, M> Show<Attempt<M>> for Result<T, E> {
     fn show(&self) -> Mime {
         match self {
             Ok(value) => value.show(),
-            Err(error) => failure(error),
+            // The alternate form of `anyhow::Error` has its causes too.
+            Err(error) => failure(&format!("{error:#}")),
         }
     }
 }
@@ -121,8 +123,8 @@ tuple!(A MA 0, B MB 1, C MC 2);
 tuple!(A MA 0, B MB 1, C MC 2, D MD 3);
 
 /// `Err` of something that would be shown: its text, in red where there is colour.
-fn failure(error: &dyn Debug) -> Mime {
-    let plain = format!("Err({})", crate::display::debug_text(error));
+fn failure(error: &str) -> Mime {
+    let plain = format!("Err: {error}");
     let html = format!(
         "<pre style=\"color:var(--jp-error-color1, var(--vscode-errorForeground, #b00020));white-space:pre-wrap\">{}</pre>",
         escape(&plain)
@@ -228,6 +230,7 @@ mod tests {
     use super::*;
     use crate::__rt::{ByDebug as _, ByNothing as _, ByShow as _, ByUnit as _, Probe};
 
+    #[derive(Debug)]
     struct Own;
     impl Show for Own {
         fn show(&self) -> Mime {
@@ -271,7 +274,8 @@ mod tests {
         assert_eq!(shown!(Some(Own)).as_deref(), Some("own"));
         assert_eq!(shown!(None::<Own>).as_deref(), Some("None"));
         assert_eq!(shown!(Ok::<Own, String>(Own)).as_deref(), Some("own"));
-        assert_eq!(shown!(Err::<Own, &str>("no")).as_deref(), Some("Err(\"no\")"));
+        assert_eq!(shown!(Err::<Own, &str>("no")).as_deref(), Some("Err: no"));
+        assert_eq!(shown!(Err::<Own, Vec<i32>>(vec![1])).as_deref(), Some("Err([1])"));
         assert_eq!(shown!(vec![Own, Own]).as_deref(), Some("[\nown,\nown,\n]"));
         assert_eq!(shown!([Own]).as_deref(), Some("[\nown,\n]"));
         assert_eq!(shown!((Own, crate::text("b"))).as_deref(), Some("[\n0: own,\n1: b,\n]"));
