@@ -25,4 +25,4 @@ pub use compiler::Compiler;
 pub use error::{Error, print_chain};
 pub use manifest::{Crate, FORMAT, Manifest};
 pub use source::{SOURCE_VARIABLE, find as find_source, is_source};
-pub use stage::{CURRENT, PRELUDE_PACKAGES, build_prelude, prelude_command, stage};
+pub use stage::{CURRENT, PRELUDE_PACKAGES, build_prelude, prelude_command, stage, worker_command};

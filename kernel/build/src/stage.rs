@@ -13,9 +13,12 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What is built for cells. Always all of them in one command: another selection means other features for
-/// shared crates, and polars is compiled again.
-pub const PRELUDE_PACKAGES: [&str; 3] = ["ochre-prelude", "ochre-runtime", "ochre-worker"];
+/// What cells link. Always all of them in one command: another selection means other features for shared crates,
+/// and polars is compiled again.
+pub const PRELUDE_PACKAGES: [&str; 4] = ["ochre-prelude", "ochre-frames", "ochre-plots", "ochre-runtime"];
+
+/// What runs cells, by a command of its own: what it depends on shall not decide over polars' features.
+pub const WORKER_PACKAGES: [&str; 1] = ["ochre-worker"];
 
 /// Link in a directory of preludes to the one in use.
 pub const CURRENT: &str = "current";
@@ -25,14 +28,23 @@ const HASH_DIGITS: usize = 16;
 
 /// The cargo command that builds for cells; tests of cell-side crates start from it too.
 pub fn prelude_command(source: &Path, cache: &Cache, compiler: &Compiler) -> Cargo {
+    cell_side(source, cache, compiler, &PRELUDE_PACKAGES, "prelude")
+}
+
+/// The cargo command that builds what runs cells.
+pub fn worker_command(source: &Path, cache: &Cache, compiler: &Compiler) -> Cargo {
+    cell_side(source, cache, compiler, &WORKER_PACKAGES, "worker")
+}
+
+fn cell_side(source: &Path, cache: &Cache, compiler: &Compiler, packages: &[&str], what: &str) -> Cargo {
     Cargo {
         source: source.to_path_buf(),
         target_dir: cache.prelude_target(compiler),
-        packages: PRELUDE_PACKAGES.map(String::from).to_vec(),
+        packages: packages.iter().map(|p| p.to_string()).collect(),
         // With `--target`, RUSTFLAGS leave build scripts and proc macros alone.
         arguments: vec!["--target".into(), compiler.host.clone()],
         environment: BTreeMap::from([("RUSTFLAGS".into(), "-C prefer-dynamic".into())]),
-        what: "prelude".into(),
+        what: what.into(),
     }
 }
 
@@ -40,7 +52,9 @@ pub fn prelude_command(source: &Path, cache: &Cache, compiler: &Compiler) -> Car
 pub fn build_prelude(source: &Path, cache: &Cache, compiler: &Compiler, root: &Path) -> Result<PathBuf, Error> {
     std::fs::create_dir_all(root).map_err(Error::file("create", root))?;
     let cargo = prelude_command(source, cache, compiler);
-    let artifacts = cargo.build()?;
+    let mut artifacts = cargo.build()?;
+    // Of the second build only the program is new: the crates below it are not the prelude's business.
+    artifacts.extend(worker_command(source, cache, compiler).build()?.into_iter().filter(|a| a.kind == Kind::Program));
     let directory = stage(&cargo, compiler, &artifacts, root)?;
     set_current(root, &directory)?;
     Ok(directory)

@@ -28,13 +28,14 @@ pub fn kernel_side(context: &Context) -> anyhow::Result<Tally> {
     run(context, "kernel", cargo.command("test"))
 }
 
-/// Crates that are linked into cells.
+/// Crates that are linked into cells, and the worker.
 pub fn cell_side(context: &Context) -> anyhow::Result<Tally> {
     let built = &context.built;
-    let mut cargo = ochre_build::prelude_command(&built.source, &built.cache, &built.compiler);
-    // All of them: the selection decides over features, and other features mean another polars.
-    cargo.packages = packages(&built.source)?.into_iter().filter(|p| CELL_SIDE.contains(&p.as_str())).collect();
-    run(context, "cells", cargo.command("test"))
+    let prelude = ochre_build::prelude_command(&built.source, &built.cache, &built.compiler);
+    let mut tally = run(context, "cells", prelude.command("test"))?;
+    let worker = ochre_build::worker_command(&built.source, &built.cache, &built.compiler);
+    tally.add(run(context, "worker", worker.command("test"))?);
+    Ok(tally)
 }
 
 /// Names of the workspace's packages.
