@@ -64,6 +64,28 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupt_ends_the_waiting() {
+        use ochre_runtime::__rt::{CellEnd, Cx, request_interrupt, run};
+        use std::sync::atomic::{AtomicBool, Ordering};
+        static WAITING: AtomicBool = AtomicBool::new(false);
+        fn cell(cx: &mut Cx) {
+            cx.body(|_| {
+                __block_on(async {
+                    WAITING.store(true, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_secs(600)).await;
+                })
+            });
+        }
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || ended.send(matches!(run(cell, 1, 1).0, CellEnd::Interrupted)));
+        while !WAITING.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        request_interrupt();
+        assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(true));
+    }
+
+    #[test]
     fn a_panic_leaves_the_runtime_usable() {
         assert!(std::panic::catch_unwind(|| __block_on(async { panic!("on purpose") })).is_err());
         assert_eq!(__block_on(async { 7 }), 7);

@@ -10,7 +10,7 @@ mod block_on;
 pub use ochre_runtime::*;
 
 pub use ochre_frames::{columns, rows};
-pub use ochre_plots::{Chart, ImagesGrid, Picture, PlotError, image, images, plot};
+pub use ochre_plots::{Chart, ImagesGrid, Picture, PlotError, ToPicture, image, images, plot};
 
 // The crates under their own names. `ochre::image` is both a function (above) and the crate.
 pub use {anyhow, base64, chrono, futures, ::image, itertools, polars, rand, rayon, regex, serde, serde_json, thiserror, tokio};

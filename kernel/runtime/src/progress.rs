@@ -396,6 +396,22 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupt_ends_the_loop() {
+        use crate::__rt::{CellEnd, Cx, request_interrupt, run};
+        static RUNS: AtomicBool = AtomicBool::new(false);
+        fn cell(cx: &mut Cx) {
+            cx.body(|_| progress(0u64..).for_each(|_| RUNS.store(true, Ordering::SeqCst)));
+        }
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || ended.send(matches!(run(cell, 1, 1).0, CellEnd::Interrupted)));
+        while !RUNS.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        request_interrupt();
+        assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(true));
+    }
+
+    #[test]
     fn numbers_and_times() {
         assert_eq!((grouped(999), grouped(1000), grouped(1_234_567)), ("999".into(), "1,000".into(), "1,234,567".into()));
         assert_eq!(clock(Duration::from_secs(65)), "1:05");
