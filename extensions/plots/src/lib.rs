@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod chart;
+mod draft;
 mod draw;
 mod error;
 mod field;
