@@ -68,12 +68,15 @@ impl<'a> Access<'a> {
         }
     }
 
-    fn help(&self, name: &str) -> CellEnd {
-        if let Some(magic) = self.runner.magics.get(name) {
-            return Ok(Some(Bundle::plain(help::long(magic.spec()))));
-        }
-        let known = crate::inspect::name(name, &self.runner.variables(), &self.runner.items());
-        known.map(|text| Some(Bundle::plain(text))).ok_or_else(|| habits::unknown_magic(name, &self.runner.magics))
+    /// `name?`: a page, which front ends show in their pager or below the cell.
+    fn help(&mut self, name: &str) -> CellEnd {
+        let text = match self.runner.magics.get(name) {
+            Some(magic) => help::long(magic.spec()),
+            None => crate::inspect::name(name, &self.runner.variables(), &self.runner.items())
+                .ok_or_else(|| habits::unknown_magic(name, &self.runner.magics))?,
+        };
+        self.payloads.push(Payload::Page(Bundle::plain(text)));
+        Ok(None)
     }
 
     async fn magic(&mut self, line: Line) -> CellEnd {
@@ -106,6 +109,7 @@ impl<'a> Access<'a> {
         let (engine, working) = self.engine_mut()?;
         let outcome = engine.execute(code, &context).await;
         drop(working);
+        self.runner.note_cell(context.count);
         let end = match outcome {
             Outcome::Ok(value) => Ok(value),
             Outcome::Error(report) => Err(habits::explain(code, report)),
@@ -245,6 +249,7 @@ impl SessionAccess for Access<'_> {
         self.runner.engine = Some(engine);
         self.runner.name = name.to_owned();
         self.runner.dependencies.clear();
+        self.runner.counts.clear();
         Ok(())
     }
 
@@ -275,8 +280,11 @@ impl SessionAccess for Access<'_> {
 
     async fn recover(&mut self, dry_run: bool) -> CellEnd {
         let context = self.context.clone();
-        let (engine, _working) = self.engine_mut()?;
-        ended(engine.recover(dry_run, &context).await)
+        let (engine, working) = self.engine_mut()?;
+        let outcome = engine.recover(dry_run, &context).await;
+        drop(working);
+        self.runner.note_cell(context.count);
+        ended(outcome)
     }
 
     fn expand(&self) -> Option<String> {

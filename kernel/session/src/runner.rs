@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::session::EngineFactory;
 use crate::switchboard::Switchboard;
 use ochre_api::{Failure, Registry};
-use ochre_link::{Bundle, Variable};
+use ochre_link::{Bundle, CellId, Variable};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub(crate) struct Runner {
     pub(crate) directory: PathBuf,
     pub(crate) dependencies: BTreeMap<String, String>,
     pub(crate) timing: bool,
+    /// The number beside the cell for each of the engine's own ids that a variable carries.
+    pub(crate) counts: BTreeMap<CellId, u32>,
 }
 
 impl Runner {
@@ -65,6 +67,7 @@ impl Runner {
             directory,
             dependencies: BTreeMap::new(),
             timing: false,
+            counts: BTreeMap::new(),
         }
     }
 
@@ -82,8 +85,24 @@ impl Runner {
         &self.name
     }
 
+    /// The variables, with the number of their cell as the user sees it.
     pub(crate) fn variables(&self) -> Vec<Variable> {
-        self.engine.as_ref().map(|e| e.variables()).unwrap_or_default()
+        let mut variables = self.engine.as_ref().map(|e| e.variables()).unwrap_or_default();
+        for variable in &mut variables {
+            if let Some(count) = self.counts.get(&variable.cell) {
+                variable.cell = CellId(u64::from(*count));
+            }
+        }
+        variables
+    }
+
+    /// After Rust ran in cell `count`: ids that were not seen before are of that cell.
+    pub(crate) fn note_cell(&mut self, count: u32) {
+        let variables = self.engine.as_ref().map(|e| e.variables()).unwrap_or_default();
+        for variable in &variables {
+            self.counts.entry(variable.cell).or_insert(count);
+        }
+        self.counts.retain(|id, _| variables.iter().any(|v| v.cell == *id));
     }
 
     pub(crate) fn items(&self) -> Vec<Completion> {

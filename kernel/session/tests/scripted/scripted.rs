@@ -65,7 +65,8 @@ pub struct Scripted {
     seen: Arc<Mutex<Seen>>,
     lines: Arc<Lines>,
     answers: mpsc::UnboundedReceiver<Option<String>>,
-    variables: BTreeMap<String, u32>,
+    variables: BTreeMap<String, u64>,
+    next_id: u64,
     later: Arc<Notify>,
     directory: std::path::PathBuf,
 }
@@ -74,7 +75,7 @@ impl Scripted {
     pub fn new(name: &'static str, seen: Arc<Mutex<Seen>>, later: Arc<Notify>) -> Self {
         let (sender, answers) = mpsc::unbounded_channel();
         let lines = Arc::new(Lines { interrupts: watch::Sender::new(0), answers: sender, comms: Mutex::default() });
-        Self { name, seen, lines, answers, variables: BTreeMap::new(), later, directory: std::env::current_dir().unwrap() }
+        Self { name, seen, lines, answers, variables: BTreeMap::new(), next_id: 0, later, directory: std::env::current_dir().unwrap() }
     }
 
     /// Follows one line; `Some` ends the cell.
@@ -83,7 +84,11 @@ impl Scripted {
         let out = &context.output;
         let stream = |text: String| Output::Stream { stream: Stream::Stdout, text };
         match word {
-            "let" => drop(self.variables.insert(rest.trim_end_matches(';').to_owned(), context.count)),
+            "let" => {
+                // Ids of the engine's own, which nobody shall see.
+                self.next_id += 100;
+                self.variables.insert(rest.trim_end_matches(';').to_owned(), self.next_id);
+            }
             "value" => *value = Some(Bundle::plain(rest)),
             "print" => drop(out.send(stream(format!("{rest}\n"))).await),
             "flood" => {
@@ -154,12 +159,12 @@ impl Engine for Scripted {
         self.lines.clone()
     }
     fn variables(&self) -> Vec<Variable> {
-        let variable = |(name, cell): (&String, &u32)| Variable {
+        let variable = |(name, cell): (&String, &u64)| Variable {
             name: name.clone(),
             type_name: "i32".into(),
             send: true,
             size: 4,
-            cell: ochre_link::CellId(u64::from(*cell)),
+            cell: ochre_link::CellId(*cell),
             available: true,
         };
         self.variables.iter().map(variable).collect()
@@ -310,9 +315,16 @@ impl Ran {
     }
     /// Plain text of the value.
     pub fn value(&self) -> Option<String> {
-        self.outputs.iter().find_map(|o| match o {
+        let shown = self.outputs.iter().find_map(|o| match o {
             Output::Result { bundle, .. } => bundle.text().map(str::to_owned),
             _ => None,
+        });
+        // `name?` gives a page instead.
+        shown.or_else(|| {
+            self.executed.payloads.iter().find_map(|p| match p {
+                Payload::Page(bundle) => bundle.text().map(str::to_owned),
+                Payload::NextInput { .. } => None,
+            })
         })
     }
     /// Class and message of the error, and the last line of its text.
