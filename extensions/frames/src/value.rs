@@ -269,4 +269,25 @@ mod tests {
         assert_eq!(column(&[names.get(1).expect("two rows")])[0].text, "{a: 2, b: \"y\"}");
         assert_eq!(dtype(names.dtype()), "struct[a: i32, b: str]");
     }
+
+    #[test]
+    fn every_type_has_a_text() {
+        let number = Series::new("n".into(), [Some(1i64), None]);
+        let check = |series: Series, expected: [&str; 2]| {
+            let values: Vec<AnyValue> = (0..2).map(|row| series.get(row).expect("two rows")).collect();
+            let texts: Vec<String> = column(&values).into_iter().map(|value| value.text).collect();
+            assert_eq!(texts, expected, "{}", series.dtype());
+        };
+        let cast = |dtype: DataType| number.cast(&dtype).expect("a cast");
+        check(cast(DataType::Date), ["1970-01-02", "null"]);
+        check(cast(DataType::Datetime(TimeUnit::Milliseconds, None)), ["1970-01-01 00:00:00.001", "null"]);
+        check(cast(DataType::Duration(TimeUnit::Milliseconds)), ["1ms", "null"]);
+        check(cast(DataType::Time), ["00:00:00.000000001", "null"]);
+        check(cast(DataType::Boolean), ["true", "null"]);
+        check(cast(DataType::UInt8), ["1", "null"]);
+        check(cast(DataType::String), ["1", "null"]);
+        check(cast(DataType::Binary), ["b\"1\"", "null"]);
+        check(Series::new("c".into(), ["a", "b"]).cast(&DataType::from_categories(Categories::global())).expect("categories"), ["a", "b"]);
+        check(Series::new_null("z".into(), 2), ["null", "null"]);
+    }
 }

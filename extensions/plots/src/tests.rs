@@ -138,3 +138,42 @@ fn what_cannot_be_drawn_says_why_in_red() {
     check(plot(&flowers()).point("n", "n").point("species", "n"), "must agree on an axis");
     check(plot(&flowers().slice(0, 0)).point("n", "n"), "the frame has no rows");
 }
+
+/// One column of each kind that a frame can hold, odd values included.
+fn odd_columns() -> DataFrame {
+    let days = Column::new("day".into(), [Some(0i32), None, Some(-400_000)]).cast(&DataType::Date).expect("days");
+    let spans = Column::new("span".into(), [1i64, 2, 3]).cast(&DataType::Duration(TimeUnit::Milliseconds)).expect("spans");
+    let lists = Column::new("list".into(), [Series::new("".into(), [1i32]), Series::new("".into(), [2i32]), Series::new("".into(), [3i32])]);
+    let mut frame = df!(
+        "int" => [i64::MIN, 0, i64::MAX],
+        "same" => [7i32, 7, 7],
+        "float" => [f64::NAN, f64::INFINITY, -1e-300],
+        "huge" => [1e300, -1e300, 0.0],
+        "bool" => [Some(true), None, Some(false)],
+        "text" => ["", "ünï\n[code]", "\"quotes\" and a very long name that fits nowhere at all, whatever one does"],
+        "null" => [None::<i32>, None, None],
+    )
+    .expect("equal lengths");
+    for column in [days, spans, lists] {
+        frame.with_column(column).expect("equal lengths");
+    }
+    frame
+}
+
+#[test]
+fn odd_values_give_a_chart_or_a_sentence_and_never_a_panic() {
+    let frame = odd_columns();
+    let names: Vec<String> = frame.columns().iter().map(|column| column.name().to_string()).collect();
+    let mut drawn = 0;
+    for x in &names {
+        for y in &names {
+            let small = || plot(&frame).width(60).height(40);
+            for chart in [small().line(x, y), small().bar(x, y), small().point(x, y).color(y), small().area(x, y).facet(x), small().hist(x).color(y), small().heatmap(x, y, "int")] {
+                let mime = chart.show();
+                drawn += usize::from(mime.get("image/png").is_some());
+                assert!(!mime.plain().is_empty());
+            }
+        }
+    }
+    assert!(drawn > 150, "{drawn}");
+}
