@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Lints that speak of what the user cannot see or of what is normal in a notebook.
 const ALLOW: &str = "#![allow(unused_imports, unused_variables, unused_assignments, unused_mut, dead_code, unused_macros, unused_parens, unused_braces, unused_labels, \
 unused_attributes, redundant_semicolons, nonstandard_style, private_interfaces, private_bounds, path_statements, unused_doc_comments, unexpected_cfgs, \
-improper_ctypes_definitions, static_mut_refs, unreachable_code, unstable_name_collisions, macro_expanded_macro_exports_accessed_by_absolute_paths)]\n";
+improper_ctypes_definitions, static_mut_refs, unstable_name_collisions, macro_expanded_macro_exports_accessed_by_absolute_paths)]\n";
 
 /// What a stretch of generated text is for: an error there is met with another plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +132,10 @@ impl Make {
             self.out.push(if source.text[range.clone()].ends_with([';', '}']) { "\n" } else { ";\n" });
         }
         if let Some(tail) = &cell.body.tail {
-            if plan.evcxr_display {
+            if plan.shows_nothing {
+                self.out.user(source, tail, &cell.body.edits);
+                self.out.push(";\n");
+            } else if plan.evcxr_display {
                 self.out.push("{ use __rt::EvcxrFallback as _; match &(");
                 self.out.user(source, tail, &cell.body.edits);
                 self.out.push(") { __v => { __cx.begin_evcxr(); __v.evcxr_display(); if __cx.wants_show() { (&&&&__rt::Probe(__v)).ochre_show(__cx); } } } }\n");

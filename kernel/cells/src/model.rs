@@ -39,12 +39,15 @@ pub struct Unit {
     pub pieces: Vec<Piece>,
     /// Units on which its types stood when it got its name: see [`Model::is_stale`].
     basis: BTreeSet<String>,
+    /// Once no name stands for it any more: what its mentions meant until then. It lives on for values of its
+    /// types, whose layout must stay what it was.
+    pub frozen: Option<BTreeMap<String, String>>,
 }
 
 impl Unit {
     /// Names that it defines.
     pub fn defines(&self) -> impl Iterator<Item = &str> {
-        self.pieces.iter().filter_map(|p| p.item.kind.name())
+        self.pieces.iter().flat_map(|p| p.item.kind.names()).map(String::as_str)
     }
 }
 
@@ -92,17 +95,18 @@ pub struct Model {
 impl Model {
     /// Takes the items of a cell in. Returns the names of the units that this cell made or changed.
     pub fn define(&mut self, items: &[Item], source: &Arc<CellSource>, occurrence: u64) -> BTreeSet<String> {
+        let before = self.names.clone();
         let mut own = Vec::new();
         let mut statics = Vec::new();
         for item in items {
             let piece = Piece { item: item.clone(), source: source.clone() };
             match &item.kind {
                 ItemKind::Use(imports) => self.import(imports),
-                ItemKind::Static(_) | ItemKind::Other => statics.push(piece),
+                ItemKind::Static(_) | ItemKind::Statics(_) => statics.push(piece),
                 _ => own.push(piece),
             }
         }
-        let local: BTreeSet<String> = own.iter().chain(&statics).filter_map(|p| p.item.kind.name()).map(str::to_owned).collect();
+        let local: BTreeSet<String> = own.iter().chain(&statics).flat_map(|p| p.item.kind.names()).cloned().collect();
         let (own, appended): (Vec<_>, Vec<_>) = own.into_iter().partition(|p| self.home_of_impl(&p.item.kind, &local).is_none());
         let mut touched = BTreeSet::new();
         // Statics stay in a crate of their own, which is not rebuilt when a type beside them gets a method.
@@ -121,8 +125,28 @@ impl Model {
         }
         self.break_cycles(&touched);
         self.rename_changed();
+        self.freeze(&before);
         touched.retain(|name| self.units.contains_key(name));
         touched
+    }
+
+    /// Units that no name stands for keep the meaning that their mentions had.
+    fn freeze(&mut self, before: &HashMap<String, Definition>) {
+        let live: BTreeSet<&String> = self.names.values().filter_map(|d| if let Definition::Item { unit } = d { Some(unit) } else { None }).collect();
+        let dead: Vec<String> = self.units.values().filter(|u| u.frozen.is_none() && !live.contains(&u.name) && u.defines().next().is_some()).map(|u| u.name.clone()).collect();
+        for name in dead {
+            let Some(unit) = self.units.get(&name) else { continue };
+            let mut meant = BTreeMap::new();
+            for mention in unit.pieces.iter().flat_map(|p| &p.item.mentions.names) {
+                if let Some(Definition::Item { unit: of }) = before.get(mention)
+                    && *of != name
+                {
+                    meant.insert(mention.clone(), of.clone());
+                }
+            }
+            let frozen = Unit { frozen: Some(meant), ..(**unit).clone() };
+            self.units.insert(name, Arc::new(frozen));
+        }
     }
 
     fn import(&mut self, imports: &[Import]) {
@@ -154,10 +178,9 @@ impl Model {
 
     /// Whether statics and the other items of a cell do not need each other both ways.
     fn separable(&self, own: &[Piece], statics: &[Piece]) -> bool {
-        let names = |pieces: &[Piece]| -> BTreeSet<String> { pieces.iter().filter_map(|p| p.item.kind.name()).map(str::to_owned).collect() };
+        let names = |pieces: &[Piece]| -> BTreeSet<String> { pieces.iter().flat_map(|p| p.item.kind.names()).cloned().collect() };
         let own_names = names(own);
-        let anonymous = statics.iter().any(|p| p.item.kind.name().is_none());
-        !statics.is_empty() && !own.is_empty() && !anonymous && !statics.iter().any(|p| own_names.iter().any(|n| p.item.mentions.any(n)))
+        !statics.is_empty() && !own.is_empty() && !statics.iter().any(|p| own_names.iter().any(|n| p.item.mentions.any(n)))
     }
 
     fn add_unit(&mut self, pieces: Vec<Piece>, salt: u64) -> Option<String> {
@@ -166,14 +189,17 @@ impl Model {
         }
         let name = self.identity(&pieces, salt);
         for piece in &pieces {
-            if let Some(defined) = piece.item.kind.name() {
+            for defined in piece.item.kind.names() {
                 self.supersede(defined, &name);
-                self.names.insert(defined.to_owned(), Definition::Item { unit: name.clone() });
+                self.names.insert(defined.clone(), Definition::Item { unit: name.clone() });
             }
         }
         // The same definitions again: the unit is there, with the impls that joined it later.
         let basis = self.basis(&pieces);
-        self.units.entry(name.clone()).or_insert_with(|| Arc::new(Unit { name: name.clone(), pieces, basis }));
+        if let Some(again) = self.units.get_mut(&name) {
+            Arc::make_mut(again).frozen = None;
+        }
+        self.units.entry(name.clone()).or_insert_with(|| Arc::new(Unit { name: name.clone(), pieces, basis, frozen: None }));
         Some(name)
     }
 
@@ -187,7 +213,7 @@ impl Model {
 
     /// The units that the pieces' mentions stand for, by name.
     fn resolved(&self, pieces: &[Piece]) -> BTreeSet<String> {
-        let own: BTreeSet<&str> = pieces.iter().filter_map(|p| p.item.kind.name()).collect();
+        let own: BTreeSet<&str> = pieces.iter().flat_map(|p| p.item.kind.names()).map(String::as_str).collect();
         let mut units = BTreeSet::new();
         for name in pieces.iter().flat_map(|p| &p.item.mentions.names).filter(|n| !own.contains(n.as_str())) {
             if let Some(Definition::Item { unit }) = self.names.get(name) {
@@ -206,10 +232,10 @@ impl Model {
         }
         let Some(unit) = self.units.get(&old) else { return };
         let is_value = |p: &Piece| matches!(p.item.kind, ItemKind::Function(_) | ItemKind::Constant(_) | ItemKind::Macro(_));
-        if unit.pieces.iter().any(|p| p.item.kind.name() == Some(name) && is_value(p)) {
-            let pieces: Vec<Piece> = unit.pieces.iter().filter(|p| p.item.kind.name() != Some(name)).cloned().collect();
+        if unit.pieces.iter().any(|p| p.item.kind.defines(name) && is_value(p)) {
+            let pieces: Vec<Piece> = unit.pieces.iter().filter(|p| !p.item.kind.defines(name)).cloned().collect();
             let basis = unit.basis.clone();
-            self.units.insert(old.clone(), Arc::new(Unit { name: old, pieces, basis }));
+            self.units.insert(old.clone(), Arc::new(Unit { name: old, pieces, basis, frozen: None }));
         }
     }
 
@@ -227,7 +253,7 @@ impl Model {
         }
         pieces.push(piece.clone());
         let basis = unit.basis.clone();
-        self.units.insert(home.to_owned(), Arc::new(Unit { name: home.to_owned(), pieces, basis }));
+        self.units.insert(home.to_owned(), Arc::new(Unit { name: home.to_owned(), pieces, basis, frozen: None }));
     }
 
     /// Two units that need each other become one: the newer joins the older, whose name (and types) stay.
@@ -236,14 +262,14 @@ impl Model {
             let Some(old) = self.units.keys().find(|u| *u != new && self.reaches(u, new) && self.reaches(new, u)).cloned() else { continue };
             let (Some(newer), Some(older)) = (self.units.get(new).cloned(), self.units.get(&old).cloned()) else { continue };
             let replaced: BTreeSet<&str> = newer.defines().collect();
-            let kept = older.pieces.iter().filter(|p| p.item.kind.name().is_none_or(|n| !replaced.contains(n)));
+            let kept = older.pieces.iter().filter(|p| !p.item.kind.names().iter().any(|n| replaced.contains(n.as_str())));
             let pieces: Vec<Piece> = kept.chain(&newer.pieces).cloned().collect();
             for name in newer.defines() {
                 self.names.insert(name.to_owned(), Definition::Item { unit: old.clone() });
             }
             self.units.remove(new);
             let basis = self.basis(&pieces);
-            self.units.insert(old.clone(), Arc::new(Unit { name: old.clone(), pieces, basis }));
+            self.units.insert(old.clone(), Arc::new(Unit { name: old.clone(), pieces, basis, frozen: None }));
         }
     }
 
@@ -266,7 +292,11 @@ impl Model {
 
     /// Units that a unit's text mentions.
     fn needs(&self, unit: &str) -> BTreeSet<String> {
-        self.units.get(unit).map(|u| self.resolved(&u.pieces)).unwrap_or_default()
+        let Some(unit) = self.units.get(unit) else { return BTreeSet::new() };
+        match &unit.frozen {
+            Some(meant) => meant.values().cloned().collect(),
+            None => self.resolved(&unit.pieces),
+        }
     }
 
     /// Units whose own types stand on a type that has become another get a new name: their layout may have
@@ -287,7 +317,7 @@ impl Model {
     /// A live unit whose items mention a type that it defines no longer, or whose types stand on others now.
     fn is_stale(&self, unit: &Unit) -> bool {
         let is_current = |n: &str| matches!(self.names.get(n), Some(Definition::Item { unit: u }) if *u == unit.name);
-        let live: Vec<&Piece> = unit.pieces.iter().filter(|p| p.item.kind.name().is_some_and(is_current)).collect();
+        let live: Vec<&Piece> = unit.pieces.iter().filter(|p| p.item.kind.names().iter().any(|n| is_current(n))).collect();
         let mut superseded = unit.defines().filter(|n| !is_current(n));
         let uses_superseded = superseded.any(|s| live.iter().any(|p| p.item.mentions.names.contains(s)));
         uses_superseded || (!live.is_empty() && self.basis(&unit.pieces) != unit.basis)
@@ -297,7 +327,7 @@ impl Model {
     fn basis(&self, pieces: &[Piece]) -> BTreeSet<String> {
         let types: Vec<Piece> = pieces.iter().filter(|p| p.is_type()).cloned().collect();
         let mut basis = self.resolved(&types);
-        for name in pieces.iter().filter_map(|p| p.item.kind.name()) {
+        for name in pieces.iter().flat_map(|p| p.item.kind.names()) {
             if let Some(Definition::Item { unit }) = self.names.get(name) {
                 basis.remove(unit);
             }
@@ -310,7 +340,7 @@ impl Model {
         let superseded: BTreeSet<String> = unit.defines().filter(|n| !matches!(self.names.get(*n), Some(Definition::Item { unit: u }) if u == old)).map(str::to_owned).collect();
         let keep = |p: &&Piece| match &p.item.kind {
             ItemKind::Impl(i) => !i.target.as_ref().is_some_and(|t| superseded.contains(t)),
-            kind => kind.name().is_none_or(|n| !superseded.contains(n)),
+            kind => !kind.names().iter().any(|n| superseded.contains(n)),
         };
         let pieces: Vec<Piece> = unit.pieces.iter().filter(keep).cloned().collect();
         let name = self.identity(&pieces, 0);
@@ -318,12 +348,12 @@ impl Model {
             return;
         }
         for piece in &pieces {
-            if let Some(defined) = piece.item.kind.name() {
-                self.names.insert(defined.to_owned(), Definition::Item { unit: name.clone() });
+            for defined in piece.item.kind.names() {
+                self.names.insert(defined.clone(), Definition::Item { unit: name.clone() });
             }
         }
         let basis = self.basis(&pieces);
-        self.units.insert(name.clone(), Arc::new(Unit { name, pieces, basis }));
+        self.units.insert(name.clone(), Arc::new(Unit { name, pieces, basis, frozen: None }));
     }
 
     /// All mentions of a unit's pieces.
@@ -336,7 +366,7 @@ impl Model {
     /// The piece that defines a name now.
     pub fn piece(&self, name: &str) -> Option<&Piece> {
         let Definition::Item { unit } = self.names.get(name)? else { return None };
-        self.units.get(unit)?.pieces.iter().find(|p| p.item.kind.name() == Some(name))
+        self.units.get(unit)?.pieces.iter().find(|p| p.item.kind.defines(name))
     }
 }
 

@@ -208,7 +208,7 @@ impl Notebook {
 
     /// Statics begin anew with each execution of their text.
     fn occurrence(&mut self, cell: &Cell, source: &CellSource) -> u64 {
-        if !cell.items.iter().any(|i| matches!(i.kind, ItemKind::Static(_) | ItemKind::Other)) {
+        if !cell.items.iter().any(|i| matches!(i.kind, ItemKind::Static(_) | ItemKind::Statics(_))) {
             return 0;
         }
         let count = self.executions.entry(Key::of([source.text.as_str()])).or_default();
@@ -260,7 +260,7 @@ impl Notebook {
         let text: String = unit.pieces.iter().map(Piece::text).collect();
         let mut heavy = false;
         loop {
-            let scope = scope::of(&work.model, &self.prelude, &mentions, &own, &text, heavy);
+            let scope = scope::of(&work.model, &self.prelude, &mentions, &own, &text, heavy, unit.frozen.as_ref());
             match Box::pin(self.try_unit(work, &unit, &scope)).await? {
                 Ok(built) => {
                     work.built.insert(name.to_owned(), built.clone());
@@ -397,7 +397,7 @@ impl Notebook {
         let mut taken: Vec<(String, Variable)> = takes(&work.model, cell).map(|(n, v)| (n.clone(), v.clone())).collect();
         // Variables without a type cannot be taken; the hint tells why when the name is not found.
         taken.retain(|(_, v)| v.ty.is_ok());
-        let mut scope = scope::of(&work.model, &self.prelude, &cell.body.mentions, &BTreeSet::new(), &work.source.text, plan.heavy || cell.body.uses_await);
+        let mut scope = scope::of(&work.model, &self.prelude, &cell.body.mentions, &BTreeSet::new(), &work.source.text, plan.heavy || cell.body.uses_await, None);
         for (_, variable) in &taken {
             scope.heavy |= variable.heavy && variable.ty.as_ref().is_ok_and(|t| needs_prelude(t, &work.model));
             for root in variable.ty.iter().flat_map(|t| &t.roots) {
@@ -449,7 +449,8 @@ impl Notebook {
     fn job(&self, crate_name: String, text: String, mir: bool, opt_level: u8, scope: &Scope) -> Job {
         let ochre = if scope.heavy { &self.prelude.prelude } else { &self.prelude.runtime };
         let mut externs = vec![("ochre".to_owned(), ochre.clone())];
-        let mut search = Vec::new();
+        // Units depend on the runtime under its own name, which is looked for here.
+        let mut search = vec![self.prelude.dir.clone()];
         if scope.heavy {
             search.push(self.prelude.dependencies());
         }

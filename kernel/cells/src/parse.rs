@@ -96,8 +96,10 @@ pub enum ItemKind {
     Module(String),
     Impl(Impl),
     Use(Vec<Import>),
-    /// A macro call that makes items (`thread_local!`), `extern` blocks.
-    Other,
+    /// A macro call that makes statics (`thread_local!`), with their names.
+    Statics(Vec<String>),
+    /// An `extern` block, and what syn keeps as it is.
+    Other(Vec<String>),
 }
 
 /// Whose impl it is.
@@ -125,13 +127,19 @@ pub struct Import {
 }
 
 impl ItemKind {
-    /// The name that the item defines, if it defines one.
-    pub fn name(&self) -> Option<&str> {
+    /// The names that the item defines.
+    pub fn names(&self) -> &[String] {
         match self {
-            Self::Function(n) | Self::Type(n) | Self::Constant(n) | Self::Static(n) | Self::Macro(n) | Self::Module(n) => Some(n),
-            Self::Trait { name, .. } => Some(name),
-            Self::Impl(_) | Self::Use(_) | Self::Other => None,
+            Self::Function(n) | Self::Type(n) | Self::Constant(n) | Self::Static(n) | Self::Macro(n) | Self::Module(n) => std::slice::from_ref(n),
+            Self::Trait { name, .. } => std::slice::from_ref(name),
+            Self::Statics(names) | Self::Other(names) => names,
+            Self::Impl(_) | Self::Use(_) => &[],
         }
+    }
+
+    /// Whether the item defines a name.
+    pub fn defines(&self, name: &str) -> bool {
+        self.names().iter().any(|n| n == name)
     }
 }
 
@@ -148,8 +156,7 @@ pub fn parse(text: &str) -> Result<Cell, Unparsed> {
         match statement {
             Stmt::Item(item) => cell.items.push(item_of(item, range, &blanked, &all)),
             Stmt::Macro(m) if makes_items(&m.mac) => {
-                let mentions = tokens::mentions(&all, &range);
-                cell.items.push(plain(ItemKind::Other, range, &blanked, mentions));
+                cell.items.push(statics_of(range, &blanked, &all));
             }
             Stmt::Expr(_, None) if i == last => cell.body.tail = Some(range),
             Stmt::Macro(m) if m.semi_token.is_none() && i == last => cell.body.tail = Some(range),
@@ -187,6 +194,24 @@ fn makes_items(mac: &syn::Macro) -> bool {
     matches!(name.as_deref(), Some("thread_local" | "lazy_static" | "bitflags"))
 }
 
+/// The statics that a macro call makes: each `static NAME` in it, made public.
+fn statics_of(range: Range<usize>, text: &str, all: &[Token]) -> Item {
+    let inside: Vec<&Token> = all.iter().filter(|t| t.range.start >= range.start && t.range.end <= range.end).collect();
+    let is = |i: usize, word: &str| matches!(inside.get(i).map(|t| &t.kind), Some(Kind::Ident(n)) if n == word);
+    let (mut names, mut edits) = (Vec::new(), Vec::new());
+    for i in (0..inside.len()).filter(|i| is(*i, "static")) {
+        let at = (i + 1..inside.len()).find(|j| !is(*j, "ref") && !is(*j, "mut"));
+        if let Some(Kind::Ident(name)) = at.map(|j| &inside[j].kind) {
+            names.push(name.clone());
+        }
+        if i > 0 && !is(i - 1, "pub") {
+            edits.push(Edit { at: inside[i].range.start, remove: 0, insert: "pub " });
+        }
+    }
+    let mentions = tokens::mentions(all, &range);
+    Item { edits, ..plain(ItemKind::Statics(names), range, text, mentions) }
+}
+
 fn plain(kind: ItemKind, range: Range<usize>, text: &str, mentions: Mentions) -> Item {
     let signature = text[range.clone()].lines().next().unwrap_or_default().to_owned();
     Item { kind, range, edits: Vec::new(), mentions, signature, documentation: String::new(), hot: false, instantiated_by_caller: false }
@@ -220,7 +245,7 @@ fn kind_of(item: &SynItem, text: &str, all: &[Token]) -> ItemKind {
         SynItem::Const(i) => ItemKind::Constant(s(&i.ident)),
         SynItem::Static(i) => ItemKind::Static(s(&i.ident)),
         SynItem::Mod(i) => ItemKind::Module(s(&i.ident)),
-        SynItem::Macro(i) => i.ident.as_ref().map_or(ItemKind::Other, |n| ItemKind::Macro(s(n))),
+        SynItem::Macro(i) => i.ident.as_ref().map_or(ItemKind::Other(Vec::new()), |n| ItemKind::Macro(s(n))),
         SynItem::Impl(i) => ItemKind::Impl(impl_of(i, all)),
         SynItem::Use(i) => {
             let mut imports = Vec::new();
@@ -232,7 +257,16 @@ fn kind_of(item: &SynItem, text: &str, all: &[Token]) -> ItemKind {
             let line = text[item.span().byte_range()].to_owned();
             ItemKind::Use(vec![Import { name: Some(name), line, root: s(&i.ident) }])
         }
-        _ => ItemKind::Other,
+        SynItem::ForeignMod(i) => ItemKind::Other(i.items.iter().filter_map(foreign_name).collect()),
+        _ => ItemKind::Other(Vec::new()),
+    }
+}
+
+fn foreign_name(item: &syn::ForeignItem) -> Option<String> {
+    match item {
+        syn::ForeignItem::Fn(f) => Some(f.sig.ident.to_string()),
+        syn::ForeignItem::Static(s) => Some(s.ident.to_string()),
+        _ => None,
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Plan {
     pub unstored: BTreeMap<String, Unstored>,
     pub heavy: bool,
     pub evcxr_display: bool,
+    /// The last expression never has a value (`Err(…)?`), so there is nothing to show.
+    pub shows_nothing: bool,
     /// Fallbacks that were tried already.
     pub tried: BTreeSet<String>,
 }
@@ -66,6 +68,7 @@ impl Plan {
             if let Some(region) = touched(error, regions) {
                 next.give_up(code, region);
             }
+            next.shows_nothing |= matches!(code, "E0277" | "E0282" | "E0283" | "E0284") && error.message.contains("`!`") && error.message.contains("Show");
             if code == "E0277" && self.kind == BodyKind::Try && error.message.contains('?') && !next.tried.contains("debug") {
                 next.kind = BodyKind::DebugTry;
                 next.tried.insert("debug".into());
@@ -102,9 +105,14 @@ impl Plan {
     }
 }
 
-/// The generated region that an error speaks of: its primary span, or any label of a borrow error.
+/// The generated region that an error speaks of. A borrow error is the fault of the variable that would be
+/// stored, whatever rustc points at first; a moved value is what it points at.
 fn touched<'a>(error: &RustcMessage, regions: &'a [(Range<usize>, Region)]) -> Option<&'a Region> {
     let inside = |start: usize| regions.iter().find(|(r, _)| r.contains(&start)).map(|(_, region)| region);
-    let primary = error.spans.iter().filter(|s| s.is_primary).find_map(|s| inside(s.byte_start));
-    primary.or_else(|| error.spans.iter().find_map(|s| inside(s.byte_start)))
+    let code = error.code.as_ref().map(|c| c.code.as_str()).unwrap_or_default();
+    let mut all = error.spans.iter().filter_map(|s| inside(s.byte_start));
+    if matches!(code, "E0382" | "E0381") {
+        return error.spans.iter().filter(|s| s.is_primary).find_map(|s| inside(s.byte_start));
+    }
+    all.find(|r| matches!(r, Region::Store(_)))
 }

@@ -4,7 +4,7 @@ use crate::names;
 use crate::parse::{Import, ItemKind};
 use crate::prelude::Prelude;
 use crate::tokens::Mentions;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The surroundings of a generated crate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,9 +18,9 @@ pub struct Scope {
     pub heavy: bool,
 }
 
-/// Finds the scope of code that mentions `mentions` and defines `own` itself.
-pub fn of(model: &Model, prelude: &Prelude, mentions: &Mentions, own: &BTreeSet<String>, text: &str, heavy: bool) -> Scope {
-    let mut finder = Finder { model, prelude, own, scope: Scope { heavy, ..Scope::default() }, seen: BTreeSet::new() };
+/// Finds the scope of code that mentions `mentions` and defines `own` itself. `meant` overrides what names stand for.
+pub fn of(model: &Model, prelude: &Prelude, mentions: &Mentions, own: &BTreeSet<String>, text: &str, heavy: bool, meant: Option<&BTreeMap<String, String>>) -> Scope {
+    let mut finder = Finder { model, prelude, own, meant, scope: Scope { heavy, ..Scope::default() }, seen: BTreeSet::new() };
     let has = |name: &str| mentions.names.contains(name);
     for name in &mentions.names {
         finder.name(name, &has);
@@ -35,6 +35,8 @@ struct Finder<'a> {
     model: &'a Model,
     prelude: &'a Prelude,
     own: &'a BTreeSet<String>,
+    /// In a frozen unit: what its mentions mean for ever.
+    meant: Option<&'a BTreeMap<String, String>>,
     scope: Scope,
     seen: BTreeSet<String>,
 }
@@ -43,6 +45,9 @@ impl Finder<'_> {
     fn name(&mut self, name: &str, has: &dyn Fn(&str) -> bool) {
         if self.own.contains(name) || !self.seen.insert(name.to_owned()) {
             return;
+        }
+        if let Some(unit) = self.meant.and_then(|m| m.get(name)) {
+            return self.item(name, &unit.clone());
         }
         match self.model.names.get(name) {
             Some(Definition::Item { unit }) => self.item(name, &unit.clone()),

@@ -13,8 +13,9 @@ pub fn edits(item: &Item) -> Vec<Edit> {
     let mut out = Vec::new();
     match item {
         Item::Fn(i) => {
-            public(&i.vis, start_of_fn(&i.sig, i.modifiers.defaultness.span_start()), &mut out);
+            // Both may stand at one place, and an attribute comes first.
             inline(&i.attrs, &i.sig, &i.block, item_start(item), &mut out);
+            public(&i.vis, start_of_fn(&i.sig, i.modifiers.defaultness.span_start()), &mut out);
         }
         Item::Struct(i) => {
             public(&i.vis, start(&i.struct_token), &mut out);
@@ -36,6 +37,11 @@ pub fn edits(item: &Item) -> Vec<Edit> {
             let first = i.unsafety.map(|u| start(&u)).or_else(|| i.modifiers.auto_token.map(|a| start(&a)));
             public(&i.vis, first.unwrap_or_else(|| start(&i.trait_token)), &mut out);
         }
+        Item::ForeignMod(i) => i.items.iter().for_each(|f| match f {
+            syn::ForeignItem::Fn(f) => public(&f.vis, start_of_fn(&f.sig, None), &mut out),
+            syn::ForeignItem::Static(s) => public(&s.vis, start(&s.static_token), &mut out),
+            _ => {}
+        }),
         Item::Impl(i) if i.trait_.is_none() => i.items.iter().for_each(|m| member(m, &mut out)),
         Item::Macro(i) if i.ident.is_some() && !i.attrs.iter().any(|a| a.path().is_ident("macro_export")) => {
             out.push(Edit { at: item_start(item), remove: 0, insert: "#[macro_export] " });
@@ -101,8 +107,8 @@ fn field(f: &syn::Field, out: &mut Vec<Edit>) {
 fn member(item: &ImplItem, out: &mut Vec<Edit>) {
     match item {
         ImplItem::Fn(f) => {
-            public(&f.vis, start_of_fn(&f.sig, f.modifiers.defaultness.span_start()), out);
             inline(&f.attrs, &f.sig, &f.block, item.span().byte_range().start, out);
+            public(&f.vis, start_of_fn(&f.sig, f.modifiers.defaultness.span_start()), out);
         }
         ImplItem::Const(c) => public(&c.vis, start(&c.const_token), out),
         ImplItem::Type(t) => public(&t.vis, start(&t.type_token), out),

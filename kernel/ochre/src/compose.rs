@@ -1,10 +1,21 @@
 //! The composition root: which engines, magics and observers a session is made of.
 use crate::places;
 use anyhow::Context;
+use ochre_cells::{Cache, Compiler, Prelude, dependencies::Workshop};
 use ochre_session::engine::Engine;
 use ochre_session::front::Report;
 use ochre_session::history::HistoryPlace;
+use ochre_session::ochre_engine::{EngineParts, OchreEngine};
+use ochre_session::worker::LocalWorker;
 use ochre_session::{Session, SessionParts};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Environment variable that names the compiler for cells.
+const COMPILER_VARIABLE: &str = "OCHRE_RUSTC";
+
+/// File in a prelude's directory that remembers the toolchain's root: asking the rustup shim costs 100 ms.
+const SYSROOT_FILE: &str = "sysroot";
 
 /// A session with everything in it. Must be called on a tokio runtime.
 pub fn session() -> anyhow::Result<Session> {
@@ -19,6 +30,55 @@ pub fn session() -> anyhow::Result<Session> {
 }
 
 fn engine(name: &str) -> Result<Box<dyn Engine>, Report> {
-    let _ = places::find_prelude();
-    Err(Report { name: "usage".into(), message: format!("no engine {name}"), traceback: vec![] })
+    match name {
+        "ochre" => ochre_engine().map(|e| Box::new(e) as Box<dyn Engine>).map_err(report),
+        other => Err(report(anyhow::anyhow!("there is no engine `{other}`; the engines are `ochre` and `evcxr`"))),
+    }
+}
+
+fn report(error: anyhow::Error) -> Report {
+    let message = format!("{error:#}");
+    Report { name: "configuration".into(), traceback: vec![message.clone()], message }
+}
+
+/// The default engine over a worker on this machine.
+fn ochre_engine() -> anyhow::Result<OchreEngine> {
+    let dir = places::find_prelude().context("there is no prelude yet: run `ochre install`")?;
+    let prelude = Arc::new(Prelude::load(&dir)?);
+    let (compiler, library) = find_compiler(&prelude)?;
+    let cache = places::cell_cache();
+    Ok(OchreEngine::new(EngineParts {
+        compiler,
+        cache: Cache::new(cache.join("cells")),
+        dependencies: Workshop { dir: cache.join("dependencies") },
+        target: Arc::new(LocalWorker::new(&prelude.dir, &library)),
+        prelude,
+    }))
+}
+
+/// The toolchain's own `rustc`, and the directory of its libraries.
+fn find_compiler(prelude: &Prelude) -> anyhow::Result<(Compiler, PathBuf)> {
+    if let Some(set) = places::variable(COMPILER_VARIABLE) {
+        let root = set.parent().and_then(Path::parent).context("OCHRE_RUSTC must name a toolchain's bin/rustc")?.to_owned();
+        return Ok((Compiler { path: set }, root.join("lib")));
+    }
+    let memory = prelude.dir.join(SYSROOT_FILE);
+    let remembered = std::fs::read_to_string(&memory).ok().map(|t| PathBuf::from(t.trim()));
+    let root = match remembered.filter(|r| r.join("bin/rustc").is_file()) {
+        Some(root) => root,
+        None => {
+            let compiler = ochre_build::Compiler::find()?;
+            if compiler.text != prelude.rustc_version.trim() {
+                anyhow::bail!("the prelude was built by another compiler ({}) than the one here ({}): run `ochre install`", first_line(&prelude.rustc_version), first_line(&compiler.text));
+            }
+            // Only a memory: without it the next start asks again.
+            let _ = std::fs::write(&memory, compiler.sysroot.to_string_lossy().as_bytes());
+            compiler.sysroot
+        }
+    };
+    Ok((Compiler { path: root.join("bin/rustc") }, root.join("lib")))
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }

@@ -58,7 +58,9 @@ fn show_debug(cx: &mut Cx, value: &dyn Debug) {
 }
 
 fn show_nothing(cx: &mut Cx, type_name: &str) {
-    cx.show(text(format!("<{type_name}: it implements neither ochre::Show nor Debug; add #[derive(Debug)] to see it>")));
+    // The path begins with a generated crate's name.
+    let name = type_name.split_once("::").map_or(type_name, |(_, name)| name);
+    cx.show(text(format!("<{name}: it implements neither ochre::Show nor Debug; add #[derive(Debug)] to see it>")));
 }
 
 thread_local! {

@@ -36,7 +36,7 @@ pub(super) fn items(model: &Model) -> Vec<Completion> {
                 ItemKind::Function(_) => "function",
                 ItemKind::Macro(_) => "macro",
                 ItemKind::Module(_) => "module",
-                ItemKind::Constant(_) | ItemKind::Static(_) => "constant",
+                ItemKind::Constant(_) | ItemKind::Static(_) | ItemKind::Statics(_) => "constant",
                 _ => "type",
             };
             let mut signature = item.signature.clone();

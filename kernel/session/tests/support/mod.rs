@@ -1,0 +1,78 @@
+//! What the tests of real cells share: an engine over the staged prelude.
+use ochre_cells::{Cache, Compiler, Prelude, dependencies::Workshop};
+use ochre_session::ochre_engine::{EngineParts, OchreEngine};
+use ochre_session::worker::{LocalWorker, Target};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Long enough for a loaded machine, short enough for a test.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// The staged prelude: `$OCHRE_PRELUDE`, else the one that `cargo xtask build` put into the cache.
+pub fn prelude_dir() -> PathBuf {
+    let set = std::env::var_os("OCHRE_PRELUDE").map(PathBuf::from);
+    let cached = || Some(cache_root()?.join("prelude/current"));
+    let dir = set.or_else(cached).and_then(|d| d.canonicalize().ok());
+    dir.expect("no staged prelude: run `cargo xtask build` first (or `cargo xtask test`, which does)")
+}
+
+fn cache_root() -> Option<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    var("OCHRE_CACHE").or_else(|| Some(var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")))?.join("ochre")))
+}
+
+fn sysroot() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let output = Command::new("rustc").args(["--print", "sysroot"]).output().expect("rustc on the PATH");
+        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+    })
+}
+
+/// The parts of an engine with a cache that this test process shares.
+pub fn parts() -> EngineParts {
+    static CACHE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let cache = CACHE.get_or_init(|| tempfile::tempdir().expect("a temporary directory")).path().to_owned();
+    let prelude = Arc::new(Prelude::load(&prelude_dir()).expect("a prelude"));
+    EngineParts {
+        compiler: Compiler { path: sysroot().join("bin/rustc") },
+        cache: Cache::new(cache.join("cells")),
+        dependencies: Workshop { dir: cache.join("dependencies") },
+        target: target(&prelude),
+        prelude,
+    }
+}
+
+fn target(prelude: &Prelude) -> Arc<dyn Target> {
+    Arc::new(LocalWorker::new(&prelude.dir, &sysroot().join("lib")))
+}
+
+/// An engine as users have it.
+pub fn engine() -> OchreEngine {
+    OchreEngine::new(parts())
+}
+
+/// Waits for a future, and says what it waited for when it does not come.
+pub async fn bounded<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(BOUND, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("waited {BOUND:?} for {what}"),
+    }
+}
+
+/// Text without ANSI colours.
+pub fn clean(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\x1b' {
+            chars.by_ref().find(|c| c.is_ascii_alphabetic());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
