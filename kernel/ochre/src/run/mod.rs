@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use collect::Collector;
 use notebook::Notebook;
 use ochre_session::Session;
-use ochre_session::front::{Execute, Output, Status};
+use ochre_session::front::{Execute, Output, Payload, Status};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -145,6 +145,12 @@ async fn run_cell(
         Some(executed) => executed,
         None => running.await,
     };
+    for payload in &executed.payloads {
+        // The help of `%name?`: there is no pager here.
+        if let Payload::Page(bundle) = payload {
+            collector.add(notebook, index, Output::Display { bundle: bundle.clone(), id: None, update: false });
+        }
+    }
     if let Status::Error(report) = &executed.status {
         collector.ensure_error(notebook, index, report);
     }
