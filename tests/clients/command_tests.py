@@ -45,6 +45,7 @@ class RunTests(unittest.TestCase):
         return done, saved
 
     def test_outputs_are_saved_in_a_valid_notebook(self):
+        # A notebook's outputs are saved as Jupyter saves them.
         done, saved = self.run_cells("let a = 2;", 'println!("out"); a + 1')
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual([o["output_type"] for o in saved.cells[1].outputs], ["stream", "execute_result"])
@@ -53,6 +54,7 @@ class RunTests(unittest.TestCase):
         self.assertIn("[2/2]", done.stderr)
 
     def test_a_failing_cell_ends_the_run_and_the_exit_code_says_so(self):
+        # The exit code is 0 only if every cell succeeded.
         done, saved = self.run_cells("let a = 1;", 'panic!("on purpose")', "a")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("on purpose", done.stderr)
@@ -64,6 +66,7 @@ class RunTests(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_parameters_replace_let_lines(self):
+        # Parameters replace the values of let lines in the cell tagged parameters.
         cells = ('let n = 1;\nlet name = "x";\nlet rate: f64 = 0.5;', 'format!("{n} {name} {rate}")')
         done, saved = self.run_cells(*cells, arguments=["-p", "n=7", "-p", "name=Ada", "-p", "rate=2"], tags=["parameters"])
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -76,6 +79,7 @@ class RunTests(unittest.TestCase):
         self.assertIsNone(saved)
 
     def test_the_notebook_runs_in_its_own_directory(self):
+        # A notebook runs in its own directory.
         (self.directory / "data.txt").write_text("here")
         done, saved = self.run_cells('std::fs::read_to_string("data.txt")?')
         self.assertEqual(done.returncode, 0, done.stderr)

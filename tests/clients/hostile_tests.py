@@ -57,6 +57,7 @@ class HostileCells(unittest.TestCase):
         self.assertEqual(self.kernel.value("survivor.len()"), "5")
 
     def test_output_without_a_line_break_is_shown(self):
+        # Output without a line break is shown.
         _, outputs = self.survives('print!("no line break");', "ok")
         self.assertEqual(text(outputs), "no line break")
 
@@ -65,6 +66,7 @@ class HostileCells(unittest.TestCase):
         self.assertIn("a", text(outputs))
 
     def test_200_megabytes_of_output_are_cut_and_the_note_says_so(self):
+        # Too much output is cut, and a note says so.
         _, outputs = self.survives('let line = "x".repeat(1023); for _ in 0..200_000 { println!("{line}"); }', "ok", 120)
         shown = sum(len(o["content"].get("text", "")) for o in outputs)
         self.assertLess(shown, 20_000_000)
@@ -77,12 +79,14 @@ class HostileCells(unittest.TestCase):
         self.assertGreater(len(outputs), 10)
 
     def test_a_panic_in_drop(self):
+        # A panic loses nothing but what the cell had already consumed.
         self.survives("struct Bomb; impl Drop for Bomb { fn drop(&mut self) { panic!(\"in drop\") } }\n{ let _bomb = Bomb; }", "error")
 
     def test_a_panic_in_a_thread(self):
         self.survives('std::thread::spawn(|| panic!("elsewhere")).join().is_err()', "ok")
 
     def test_a_thread_that_prints_after_its_cell(self):
+        # A thread that outlives its cell may print.
         self.kernel.run('std::thread::spawn(|| { std::thread::sleep(std::time::Duration::from_millis(300)); println!("late"); });')
 
         def late():
@@ -104,6 +108,7 @@ class HostileCells(unittest.TestCase):
         self.dies("std::process::abort()", "abort")
 
     def test_a_segmentation_fault(self):
+        # A crash is reported by its name, and the next cell runs.
         self.dies("unsafe { std::ptr::null::<u8>().add(8).read_volatile() }", "segmentation")
 
     def test_a_stack_overflow(self):
@@ -113,6 +118,7 @@ class HostileCells(unittest.TestCase):
         self.dies("struct Twice; impl Drop for Twice { fn drop(&mut self) { panic!(\"again\") } }\nlet _twice = Twice; panic!(\"first\")", "abort")
 
     def test_a_deadlock_can_be_interrupted(self):
+        # A deadlocked cell can be interrupted.
         self.kernel.run("use std::sync::Mutex;")
         message = self.kernel.client.execute("let lock = Mutex::new(0); let _one = lock.lock(); let _two = lock.lock();")
         until("busy", lambda: self.executing(message))
@@ -197,6 +203,7 @@ class HostileClients(unittest.TestCase):
                 raw.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(range(256)) * 40)
 
     def test_a_client_that_never_reads_holds_nobody_up(self):
+        # A client that never reads holds nobody up.
         stalled = self.connect(self.kernel.client.iopub_port, zmq.SUB)
         stalled.rcvhwm = 1
         stalled.subscribe(b"")

@@ -21,6 +21,7 @@ class SessionTests(unittest.TestCase):
         cls.kernel.close()
 
     def test_variables_and_items_last_over_cells(self):
+        # Variables, functions and types of a cell are there in later cells.
         self.kernel.run("let a = 20; fn twice(n: i32) -> i32 { 2 * n }")
         self.assertEqual(self.kernel.value("twice(a) + 2"), "42")
 
@@ -32,6 +33,7 @@ class SessionTests(unittest.TestCase):
         self.assertIn("3 rows × 2 columns", data["text/plain"])
 
     def test_output_arrives_while_the_cell_runs(self):
+        # Output is shown while the cell runs.
         code = 'println!("first"); std::thread::sleep(std::time::Duration::from_secs(3)); println!("second");'
         message = self.kernel.client.execute(code)
         seen = {}
@@ -48,6 +50,7 @@ class SessionTests(unittest.TestCase):
         self.kernel.client.get_shell_msg(timeout=30)
 
     def test_a_compile_error_points_at_the_cell_and_loses_nothing(self):
+        # A cell that does not compile changes nothing.
         self.kernel.run("let kept = String::from(\"here\");")
         reply, _ = self.kernel.run("let n: i32 = kept;\n")
         self.assertEqual(reply["status"], "error")
@@ -55,11 +58,13 @@ class SessionTests(unittest.TestCase):
         self.assertEqual(self.kernel.value("kept.len()"), "4")
 
     def test_a_cell_can_ask(self):
+        # A cell can ask, and gets the answer.
         reply, outputs = self.kernel.run('let name = ochre::input("Name? ")?; println!("hi {name}");', answers=["Ada"])
         self.assertEqual(reply["status"], "ok", plain(reply))
         self.assertEqual(text(outputs), "hi Ada\n")
 
     def test_asking_without_a_front_end_is_an_error_and_no_hang(self):
+        # Where nobody can be asked, asking is an error.
         reply, _ = self.kernel.run('ochre::input("Name? ")?', allow_stdin=False)
         self.assertEqual(reply["status"], "error")
 
@@ -69,6 +74,7 @@ class SessionTests(unittest.TestCase):
         self.assertEqual(reply["user_expressions"]["bad"]["status"], "error")
 
     def test_an_interrupt_in_a_loop_keeps_every_variable(self):
+        # An interrupt stops a running cell and keeps every variable.
         self.kernel.run("let mut before = 7; let text = String::from(\"kept\");")
         message = self.kernel.client.execute("loop { std::thread::sleep(std::time::Duration::from_millis(5)); before += 1; }")
         until("busy", lambda: self.busy(message))
@@ -115,6 +121,7 @@ class LifeTests(unittest.TestCase):
         return kernel
 
     def test_restart_forgets_variables(self):
+        # A restart forgets all variables.
         kernel = self.start()
         kernel.run("let gone = 1;")
         kernel.manager.restart_kernel()
@@ -123,6 +130,7 @@ class LifeTests(unittest.TestCase):
         self.assertIn("E0425", plain(reply))
 
     def test_shutdown_ends_kernel_and_worker(self):
+        # A kernel that ends takes its worker with it.
         kernel = self.start()
         kernel.run("1")
         family = self.family(kernel)
