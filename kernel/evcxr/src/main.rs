@@ -1,0 +1,4 @@
+//! Skeleton.
+fn main() {
+    evcxr::runtime_hook();
+}
