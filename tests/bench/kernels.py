@@ -112,6 +112,8 @@ class Kernel:
         return _resident(own), below
 
     def close(self):
+        if self.log.closed:
+            return
         self.client.stop_channels()
         self.process.terminate()
         try:

@@ -40,6 +40,30 @@ impl Python {
     }
 }
 
+/// evcxr_jupyter: the kernel that Ochre is measured against.
+pub struct Evcxr {
+    pub program: PathBuf,
+}
+
+impl Evcxr {
+    pub const VERSION: &str = "0.22.0";
+
+    /// Makes or finds it; a first build takes about 15 CPU-minutes.
+    pub fn install(built: &Built) -> anyhow::Result<Self> {
+        let root = built.cache.peers().join("evcxr");
+        let target = built.cache.peers().join("evcxr-target");
+        once(&root, &built.source.join("tests/bench/peers.txt"), || {
+            eprintln!("building evcxr_jupyter {} into {}: about 15 CPU-minutes, once", Self::VERSION, root.display());
+            let mut command = Command::new(env!("CARGO"));
+            command.args(["install", "evcxr_jupyter", "--locked", "--version", Self::VERSION, "--root"]).arg(&root);
+            run(command.env("CARGO_TARGET_DIR", &target))?;
+            // Half a gigabyte that nobody needs again.
+            std::fs::remove_dir_all(&target).with_context(|| format!("cannot remove {}", target.display()))
+        })?;
+        Ok(Self { program: root.join("bin/evcxr_jupyter") })
+    }
+}
+
 /// Chromium and the module that drives it.
 pub struct Browser {
     pub chromium: PathBuf,

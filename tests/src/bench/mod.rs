@@ -1,4 +1,6 @@
 //! `cargo xtask bench NAME`: each measurement is a file of this directory and an entry of the table.
+mod cells;
+
 use anyhow::bail;
 use std::process::ExitCode;
 
@@ -9,7 +11,11 @@ struct Bench {
     run: fn(&[String]) -> anyhow::Result<ExitCode>,
 }
 
-const BENCHES: &[Bench] = &[];
+const BENCHES: &[Bench] = &[Bench {
+    name: "cells",
+    about: "latency of cells, time to ready, hot loops, memory: bare rustc, Ochre, evcxr_jupyter; [--rounds N] [--no-evcxr] [--evcxr-polars]",
+    run: cells::run,
+}];
 
 /// Runs the named measurement, or lists them.
 pub fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
