@@ -243,7 +243,7 @@ impl SessionAccess for Access<'_> {
 
     async fn use_engine(&mut self, name: &str) -> Result<(), Failure> {
         // The new one is made first: when that fails, the old one and its variables are still there.
-        let engine = (self.runner.engines)(name).map_err(failure)?;
+        let engine = self.runner.make_engine(name)?;
         self.runner.shutdown().await;
         self.runner.switchboard.connect(Some(engine.controls()));
         self.runner.engine = Some(engine);

@@ -11,6 +11,7 @@ use crate::switchboard::Switchboard;
 use ochre_api::{Failure, Registry};
 use ochre_link::{Bundle, CellId, Variable};
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -74,11 +75,19 @@ impl Runner {
     /// The engine, made when there is none.
     pub(crate) fn ensure_engine(&mut self) -> Result<&mut Box<dyn Engine>, Failure> {
         if self.engine.is_none() {
-            let engine = (self.engines)(&self.name).map_err(crate::report::failure)?;
+            let engine = self.make_engine(&self.name)?;
             self.switchboard.connect(Some(engine.controls()));
             self.engine = Some(engine);
         }
         self.engine.as_mut().ok_or_else(|| Failure::bug("there is no engine"))
+    }
+
+    /// A new engine. One that panics while it is made costs the cell and not the session.
+    pub(crate) fn make_engine(&self, name: &str) -> Result<Box<dyn Engine>, Failure> {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| (self.engines)(name))) {
+            Ok(engine) => engine.map_err(crate::report::failure),
+            Err(_) => Err(Failure::bug(format!("the engine `{name}` panicked when it was made"))),
+        }
     }
 
     pub(crate) fn engine_name(&self) -> &str {

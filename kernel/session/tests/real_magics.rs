@@ -104,7 +104,8 @@ async fn variables_types_and_reset() {
     run(&session, "let table = vec![1.5f64];\nfn twice(x: f64) -> f64 { 2.0 * x }").await.value();
     assert!(run(&session, "%vars").await.value().starts_with("table: Vec<f64>  (24 bytes, cell [1]"));
     assert_eq!(run(&session, ":type twice(table[0])").await.value(), "f64");
-    assert!(run(&session, "?twice").await.value().contains("fn twice(x: f64) -> f64"));
+    let known = run(&session, "%doc twice").await.value();
+    assert!(known.contains("fn twice(x: f64) -> f64"), "{known}");
     let found = session.complete("tw", 2).await;
     assert!(found.items.iter().any(|i| i.text == "twice"), "{found:?}");
     let expressions = run_with(&session, "table.len()", &[("n", "table.len() + 1"), ("bad", "nothing")]).await.executed.user_expressions;

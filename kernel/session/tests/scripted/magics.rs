@@ -10,6 +10,15 @@ async fn value(bench: &Bench, code: &str) -> String {
     ran.value().unwrap_or_default()
 }
 
+/// Runs a question, and gives the page that answers it.
+async fn page(bench: &Bench, code: &str) -> String {
+    let ran = bench.run(code).await;
+    match ran.ok().executed.payloads.as_slice() {
+        [Payload::Page(bundle)] => bundle.text().unwrap_or_default().to_owned(),
+        other => panic!("{code} has no page but {other:?}"),
+    }
+}
+
 /// Runs a cell that fails, and gives the message and the last line of its text (the hint).
 async fn failure(bench: &Bench, code: &str) -> (String, String) {
     let (_, message, hint) = bench.run(code).await.error();
@@ -32,7 +41,7 @@ async fn variables_are_listed_reset_and_described() {
     assert_eq!(value(&bench, "%vars").await, "no variables");
     bench.run("let a\nlet bb").await;
     assert_eq!(value(&bench, ":vars").await, "a : i32  (4 bytes, cell [2])\nbb: i32  (4 bytes, cell [2])");
-    assert_eq!(value(&bench, "?a").await, "a: i32\n4 bytes in place, stored by cell [2]");
+    assert_eq!(page(&bench, "?a").await, "a: i32\n4 bytes in place, stored by cell [2]");
     assert_eq!(value(&bench, ":doc helper").await, "fn helper(x: i32) -> i32\nfunction of this notebook");
     assert_eq!(value(&bench, ":type a").await, "i32");
     assert_eq!(value(&bench, ":type a + 1").await, "type of a + 1");
@@ -46,7 +55,7 @@ async fn every_magic_has_help_in_three_ways() {
     let names: Vec<&str> = bench.session.magics().specs().iter().filter(|s| s.form.line()).map(|s| s.name).collect();
     assert!(names.len() > 15);
     for name in names {
-        let asked = value(&bench, &format!("%{name}?")).await;
+        let asked = page(&bench, &format!("%{name}?")).await;
         assert!(asked.starts_with(&format!("%{name}")) && asked.contains("\nExamples\n"), "{asked}");
         assert_eq!(asked, value(&bench, &format!("%{name} --help")).await);
         assert_eq!(asked, value(&bench, &format!("%lsmagic {name}")).await);

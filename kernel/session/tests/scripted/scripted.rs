@@ -237,16 +237,21 @@ impl Bench {
     }
 
     pub fn with(history: HistoryPlace, magics: Vec<Arc<dyn Magic>>, observers: Vec<Arc<dyn Observer>>) -> Self {
+        Self::with_engine("ochre", history, magics, observers)
+    }
+
+    pub fn with_engine(first: &str, history: HistoryPlace, magics: Vec<Arc<dyn Magic>>, observers: Vec<Arc<dyn Observer>>) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let later = Arc::new(Notify::new());
         let (for_engines, for_later) = (seen.clone(), later.clone());
         let engines = Box::new(move |name: &str| -> Result<Box<dyn Engine>, Report> {
             match name {
                 "ochre" => Ok(Box::new(Scripted::new("ochre", for_engines.clone(), for_later.clone()))),
+                "broken" => panic!("an engine's own bug"),
                 _ => Err(report("configuration", "there is no such engine here")),
             }
         });
-        let parts = SessionParts { engine: "ochre".into(), engines, magics, observers, history };
+        let parts = SessionParts { engine: first.into(), engines, magics, observers, history };
         Self { session: Session::start(parts).unwrap(), seen, later }
     }
 

@@ -89,6 +89,17 @@ async fn an_engine_that_panics_is_our_bug_and_the_next_cell_runs() {
 }
 
 #[tokio::test]
+async fn an_engine_that_cannot_be_made_costs_the_cell_and_not_the_session() {
+    for (engine, class) in [("broken", "bug"), ("absent", "configuration")] {
+        let bench = Bench::with_engine(engine, HistoryPlace::Memory, vec![], vec![]);
+        assert_eq!(bench.run("value 1").await.error().0, class);
+        assert_eq!(bench.run("!echo works").await.ok().stdout(), "works\n");
+        bench.run("%engine ochre").await.ok();
+        assert_eq!(bench.run("value 1").await.ok().value().as_deref(), Some("1"));
+    }
+}
+
+#[tokio::test]
 async fn questions_are_answered_or_given_up() {
     let bench = Bench::new();
     let (mut outputs, running) = bench.start("ask");
