@@ -104,9 +104,18 @@ impl Finder<'_> {
         }
     }
 
-    /// Globs and `as _`: of std always, of the user's modules always, of the prelude's crates where it is linked.
+    /// Imports that may be traits: their methods are used without the name.
+    fn named_traits(&self) -> impl Iterator<Item = &Import> {
+        let names = self.model.names.iter().filter(|(name, _)| name.starts_with(char::is_uppercase) && !self.own.contains(*name));
+        names.filter_map(|(_, definition)| match definition {
+            Definition::Import(import) => Some(import),
+            Definition::Item { .. } => None,
+        })
+    }
+
+    /// Globs, `as _` and named traits: of std always, of the user's modules always, of the prelude's crates where it is linked.
     fn silent(&mut self) {
-        for import in self.model.silent.clone() {
+        for import in self.model.silent.iter().chain(self.named_traits()).cloned().collect::<Vec<_>>() {
             let standard = matches!(import.root.as_str(), "std" | "core" | "alloc");
             let users = self.model.names.contains_key(&import.root) || self.model.dependencies.iter().any(|d| d.name == import.root);
             let linked = self.scope.heavy && (self.prelude.offers(&import.root) || import.root == "ochre" || import.root == "polars");
