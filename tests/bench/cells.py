@@ -122,7 +122,7 @@ class Bench:
                 self.note(rows.READY, column, kernels[column].ready)
                 kernels[column].run(cells[0].text)
                 self.note(first, column, time.perf_counter() - kernels[column].started)
-            self.remember_memory(kernels[column], column, "started")
+                self.remember_memory(kernels[column], column, "started")
         if polars and evcxr:
             self.note(BUILD, "evcxr", kernels["evcxr"].run(rows.EVCXR_POLARS, POLARS_SECONDS)[0])
         for cell in cells[1 if first else 0:]:
@@ -167,7 +167,7 @@ class Bench:
             kernels["evcxr"] = self.evcxr()
         for loop in rows.LOOPS:
             columns = [(column, lambda d=directory: self.watch.run(d / loop.key, [], self.scratch)[1]) for column, directory in self.loops.items()]
-            columns += [(column, lambda k=kernel: k.run(loop.text)[1]) for column, kernel in kernels.items()]
+            columns += [(column, lambda k=kernel: k.run(loop.text, prints=True)[1]) for column, kernel in kernels.items()]
             for column, measure in turned(columns, number):
                 self.samples[loop.key][column].append(float(measure().split()[0]))
         for kernel in kernels.values():
@@ -208,7 +208,7 @@ def main():
             # After every round, so that a run that is cut off has measured something.
             text = table.render(bench.medians(), bench.runs, config, number + 1, bench.recorder.count())
             pathlib.Path(config["out"]).write_text(text)
-            pathlib.Path(config["out"]).with_suffix(".json").write_text(json.dumps(bench.samples, indent=1))
+            pathlib.Path(config["samples"]).write_text(json.dumps(bench.samples, indent=1))
         bench.watch.close()
     print(text)
 

@@ -73,13 +73,15 @@ class Kernel:
                 return True
         return False
 
-    def run(self, text, seconds=CELL_SECONDS):
-        """Executes a cell; gives the seconds from the request to reply and idle, and what it printed."""
+    def run(self, text, seconds=CELL_SECONDS, prints=False):
+        """Executes a cell; gives the seconds from the request to reply and idle, and what it printed.
+
+        A cell that `prints` is waited for until it has: evcxr_jupyter can say idle before it sends the output."""
         started = time.perf_counter()
         message = self.client.execute(text, allow_stdin=False)
-        printed = []
+        printed, idle = [], False
         deadline = time.monotonic() + seconds
-        while True:
+        while not idle or (prints and not printed):
             got = self._next(self.client.get_iopub_msg, deadline, text)
             if got["parent_header"].get("msg_id") != message:
                 continue
@@ -88,11 +90,9 @@ class Kernel:
             if got["msg_type"] == "error":
                 raise CellFailed(f"{text!r}: {got['content']['ename']}: {got['content']['evalue']}\n" + "\n".join(got["content"]["traceback"]))
             if got["msg_type"] == "status" and got["content"]["execution_state"] == "idle":
-                break
-        while True:
-            got = self._next(self.client.get_shell_msg, deadline, text)
-            if got["parent_header"].get("msg_id") == message:
-                break
+                idle = True
+        while (got := self._next(self.client.get_shell_msg, deadline, text))["parent_header"].get("msg_id") != message:
+            pass
         elapsed = time.perf_counter() - started
         if got["content"]["status"] != "ok":
             raise CellFailed(f"{text!r}: {got['content']}")

@@ -107,7 +107,7 @@ def memory(medians, reasons):
         "Memory, resident megabytes.", "",
         "| | Ochre kernel | Ochre worker | evcxr kernel | evcxr child | target | reached |", "|---|--:|--:|--:|--:|---|---|",
     ]
-    for when, label in [("started", "after the start"), ("plain", "after 50 plain cells"), ("polars", "after the polars cells")]:
+    for when, label in [("started", "after the first `2+1`"), ("plain", "after 50 plain cells"), ("polars", "after the polars cells")]:
         own, below = medians.get(f"memory-kernel-{when}", {}), medians.get(f"memory-worker-{when}", {})
         values = [own.get("ochre"), below.get("ochre"), own.get("evcxr"), below.get("evcxr")]
         ours = own.get("ochre", 0.0)

@@ -13,7 +13,7 @@ use std::time::Instant;
 /// Medians of this many rounds.
 const ROUNDS: u64 = 11;
 
-/// `[--rounds N] [--no-evcxr] [--evcxr-polars]`.
+/// `[--rounds N] [--no-evcxr] [--evcxr-polars] [--save]`; `--save` keeps the table in the checkout.
 pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     if arguments.first().is_some_and(|a| a == "stopwatch") {
         return stopwatch();
@@ -27,7 +27,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let python = Python::install(&built)?;
     let evcxr = if has("--no-evcxr") { None } else { Some(Evcxr::install(&built)?) };
     let directory = host::scratch(&built.source, "bench")?;
-    let out = directory.join("cells.md");
+    let out = if has("--save") { built.source.join("tests/bench/cells.md") } else { directory.join("cells.md") };
     let config = json!({
         "rounds": rounds,
         "ochre": built.ochre,
@@ -40,6 +40,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         "evcxr_version": evcxr.as_ref().map(|_| Evcxr::VERSION),
         "evcxr_polars": evcxr.is_some() && has("--evcxr-polars"),
         "out": out,
+        "samples": directory.join("cells-samples.json"),
     });
     measure(&built, &python, &directory.join("cells-config.json"), &config)?;
     eprintln!("saved as {}", out.display());

@@ -13,7 +13,7 @@ struct Bench {
 
 const BENCHES: &[Bench] = &[Bench {
     name: "cells",
-    about: "latency of cells, time to ready, hot loops, memory: bare rustc, Ochre, evcxr_jupyter; [--rounds N] [--no-evcxr] [--evcxr-polars]",
+    about: "latency of cells, time to ready, hot loops, memory: bare rustc, Ochre, evcxr_jupyter; [--rounds N] [--no-evcxr] [--evcxr-polars] [--save]",
     run: cells::run,
 }];
 
