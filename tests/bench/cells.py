@@ -30,8 +30,8 @@ class Bench:
     def __init__(self, config, scratch, kernels):
         self.config, self.scratch, self.kernels = config, scratch, kernels
         self.samples = defaultdict(lambda: defaultdict(list))
-        self.runs = defaultdict(int)
-        self.floor = {}
+        # By the text of a cell.
+        self.floor, self.runs = {}, {}
         self.recorder = Recorder(scratch / "recorder", config["rustc"])
         self.watch = Stopwatch(config["xtask"], scratch)
         self.recorded_cache = scratch / "recorded"
@@ -74,29 +74,19 @@ class Bench:
     def record(self):
         """Runs every session once over the recorder: fills the cache, and gives what the floor runs."""
         for cells in [rows.plain(), rows.polars()]:
-            kernel = self.ochre(self.recorded_cache, recorded=True)
-            for cell in cells:
-                kernel.run(cell.text)
-                made, count = self.recorder.take()
-                self.floor[cell.text], self.runs[cell.row.key if cell.row else None] = made, count
-            kernel.close()
-        self.runs[rows.FIRST.key] = self.runs[None] = 1
-        self.record_notebook()
-        kernel = self.ochre(self.recorded_cache, recorded=True)
-        for loop in rows.LOOPS:
-            kernel.run(loop.text)
-        self.recorder.take()
-        kernel.close()
-
-    def record_notebook(self):
-        kernel = self.ochre(self.recorded_cache, recorded=True)
+            self.record_session(cells)
         try:
-            for cell in self.notebook:
-                kernel.run(cell.text)
+            self.record_session(self.notebook)
         except CellFailed as failure:
             print(f"the notebook is left out: {failure}", file=sys.stderr)
             self.notebook = []
-        self.floor["notebook"], self.runs[rows.RUN_ALL.key] = self.recorder.take()
+        self.record_session([rows.Cell(loop.text) for loop in rows.LOOPS])
+
+    def record_session(self, cells):
+        kernel = self.ochre(self.recorded_cache, recorded=True)
+        for cell in cells:
+            kernel.run(cell.text)
+            self.floor[cell.text], self.runs[cell.text] = self.recorder.take()
         kernel.close()
 
     # ---- one round -----------------------------------------------------------------------------------------------
@@ -151,8 +141,9 @@ class Bench:
             kernel.close()
             return total
 
+        every = [run for cell in self.notebook for run in self.floor[cell.text]]
         columns = [
-            ("floor", lambda: self.watch.compile(self.recorder.rustc, self.floor["notebook"])),
+            ("floor", lambda: self.watch.compile(self.recorder.rustc, every)),
             ("ochre", lambda: whole(cold, False)),
             ("cached", lambda: whole(self.recorded_cache, True)),
         ]
@@ -177,6 +168,12 @@ class Bench:
         own, below = kernel.memory()
         self.samples[f"memory-kernel-{when}"][column].append(own)
         self.samples[f"memory-worker-{when}"][column].append(below)
+
+    def counts(self):
+        """How often Ochre ran rustc, by row."""
+        plain = rows.plain()
+        counts = {cell.row.key: self.runs[cell.text] for cell in plain + rows.polars() if cell.row}
+        return counts | {rows.FIRST.key: self.runs[plain[0].text], rows.RUN_ALL.key: sum(self.runs[cell.text] for cell in self.notebook)}
 
     def medians(self):
         # Polars is built once, in the first round.
@@ -206,7 +203,7 @@ def main():
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
             bench.round(number)
             # After every round, so that a run that is cut off has measured something.
-            text = table.render(bench.medians(), bench.runs, config, number + 1, bench.recorder.count())
+            text = table.render(bench.medians(), bench.counts(), config, number + 1, bench.recorder.count())
             pathlib.Path(config["out"]).write_text(text)
             pathlib.Path(config["samples"]).write_text(json.dumps(bench.samples, indent=1))
         bench.watch.close()

@@ -42,7 +42,7 @@ def trivial(key, label):
 
 READY = Row("ready", "time to ready (kernel_info answered, idle)", seconds=0.150, peer=1 / 20)
 FIRST = Row("first", "process start to the first result (`2+1`)")
-RUN_ALL = Row("run-all", "Restart & Run All of notebooks/01")
+RUN_ALL = Row("run-all", "Restart & Run All of notebooks/01 (floor: compiling alone)")
 
 
 def plain():
