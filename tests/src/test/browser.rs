@@ -67,12 +67,15 @@ fn copy_notebooks(context: &Context) -> anyhow::Result<PathBuf> {
 /// Starts the server on a free port; gives its address and token, which it writes into its runtime directory.
 fn start_lab(context: &Context, python: &Python, work: &Path) -> anyhow::Result<(Server, String, String)> {
     let runtime = host::scratch(&context.built.source, "home/runtime")?;
+    // No question about news over the picture.
+    let settings = host::scratch(&context.built.source, "home/config/labconfig")?;
+    std::fs::write(settings.join("page_config.json"), r#"{"disabledExtensions":{"@jupyterlab/apputils-extension:announcements":true}}"#)?;
     let log = std::fs::File::create(context.logs.join("lab.log"))?;
     let mut command = context.jupyter_command(python, "jupyter-lab")?;
     command
         .args(["--no-browser", "--ip=127.0.0.1", "--ServerApp.port=0", "--allow-root"])
         // The test asks the application itself to run all cells.
-        .args(["--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"])
+        .arg("--LabApp.expose_app_in_browser=True")
         .arg(format!("--ServerApp.root_dir={}", work.display()))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

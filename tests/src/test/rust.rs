@@ -60,7 +60,7 @@ fn run(context: &Context, suite: &str, mut command: Command) -> anyhow::Result<T
     command.args(context.name_filter.iter());
     let log = context.logs.join(format!("{suite}.log"));
     let file = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    command.env("OCHRE_PRELUDE", &context.built.prelude).env("OCHRE_TEST_PREFIX", &context.prefix);
+    command.env("OCHRE_PRELUDE", &context.built.prelude);
     let status = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).status()?;
     let text = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
     let mut tally = read(suite, &text);

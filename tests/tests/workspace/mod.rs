@@ -1,6 +1,5 @@
-//! Reads the workspace for the rules: its crates from their Cargo.toml, its files from git's list.
+//! Reads the workspace for the rules: its crates from their Cargo.toml, and its files.
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// A crate of ours.
 pub struct Crate {
@@ -11,7 +10,7 @@ pub struct Crate {
     pub versions: Vec<String>,
 }
 
-/// A file that is committed or will be.
+/// A file of the checkout.
 pub struct File {
     pub path: String,
     pub text: String,
@@ -50,12 +49,26 @@ fn file(path: String) -> File {
     File { path, text, code, is_test }
 }
 
-/// Paths that git knows or would add.
+/// Directories that hold nothing of ours.
+const SKIPPED: [&str; 5] = ["target", ".git", "node_modules", "__pycache__", ".ipynb_checkpoints"];
+
+/// All files below the checkout, by their paths from its root, sorted.
 fn listed() -> Vec<String> {
-    let output = Command::new("git").current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]).output();
-    let output = output.expect("git lists the files of the checkout");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().map(String::from).filter(|p| root().join(p).is_file()).collect()
+    let root = root();
+    let (mut found, mut waiting) = (Vec::new(), vec![root.clone()]);
+    while let Some(directory) = waiting.pop() {
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            if path.is_dir() {
+                let skipped = SKIPPED.iter().any(|s| name == *s) || path == root.join("shared");
+                waiting.extend((!skipped).then_some(path));
+            } else if let Ok(inside) = path.strip_prefix(&root) {
+                found.push(inside.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 fn parse(text: &str) -> Crate {
