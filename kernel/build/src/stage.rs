@@ -107,6 +107,8 @@ struct Parts {
     worker: PathBuf,
     std: PathBuf,
     features: BTreeMap<String, Vec<String>>,
+    /// The checkout's lock: crates that a user adds come in the same versions.
+    lock: PathBuf,
 }
 
 impl Parts {
@@ -157,6 +159,7 @@ impl Parts {
             worker: worker.ok_or_else(|| missing("worker program"))?,
             std: compiler.std_library()?,
             features,
+            lock: cargo.source.join("Cargo.lock"),
         })
     }
 
@@ -183,6 +186,7 @@ impl Parts {
             // Files of our own crates are written anew by the next build, those of the registry never.
             place(from, &directory.join(&part.file), !part.package.starts_with("ochre"))?;
         }
+        place_top(directory, &self.lock)?;
         let manifest = Manifest {
             format: FORMAT,
             hash: hash.to_string(),

@@ -154,7 +154,7 @@ impl Make {
 
     fn store(&mut self, binding: &Binding) {
         let (name, raw) = (&binding.name, raw(&binding.name));
-        let text = format!("let __t_{name} = __rt::ty(&{raw}); let __s = (&__rt::IsSend(&{raw})).ochre_is_send(); __cx.put(\"{name}\", {raw}, __s);\n");
+        let text = format!("let __t_{name} = __rt::ty(&{raw}); let __s = (&&__rt::IsSend(&{raw})).ochre_is_send(); __cx.put(\"{name}\", {raw}, __s);\n");
         self.region(Region::Store(name.clone()), &text);
     }
 
@@ -163,7 +163,7 @@ impl Make {
         let raw = raw(name);
         let consumed = plan.consumed.contains(name);
         if consumed && clones_cheaply(&ty.text) {
-            let text = format!("if !__cx.completed() {{ let __s = (&__rt::IsSend(&__keep_{name})).ochre_is_send(); __cx.put(\"{name}\", __keep_{name}, __s); }}\n");
+            let text = format!("if !__cx.completed() {{ let __s = (&&__rt::IsSend(&__keep_{name})).ochre_is_send(); __cx.put(\"{name}\", __keep_{name}, __s); }}\n");
             self.region(Region::Keep(name.to_owned()), &text);
         }
         if consumed {
@@ -172,7 +172,7 @@ impl Make {
         // A variable that the cell binds anew keeps its old value only if the cell did not come to its end.
         let bound = cell.body.bindings.iter().any(|b| b.name == name);
         let condition = if bound { "if !__cx.completed() " } else { "" };
-        let text = format!("{condition}{{ let __s = (&__rt::IsSend(&{raw})).ochre_is_send(); __cx.put(\"{name}\", {raw}, __s); }}\n");
+        let text = format!("{condition}{{ let __s = (&&__rt::IsSend(&{raw})).ochre_is_send(); __cx.put(\"{name}\", {raw}, __s); }}\n");
         self.region(Region::Back(name.to_owned()), &text);
     }
 }

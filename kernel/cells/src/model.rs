@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** the definitions of types in a unit never change under its name.
 use crate::cache::Key;
+use crate::dependencies::{Layer, Shared};
 use crate::diagnostics::CellSource;
 use crate::parse::{Import, Item, ItemKind};
 use crate::tokens::Mentions;
@@ -71,14 +72,6 @@ pub struct Variable {
     pub cell: String,
 }
 
-/// A crate that the user added.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dependency {
-    /// As in code.
-    pub name: String,
-    pub file: std::path::PathBuf,
-}
-
 /// The session's definitions.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -89,7 +82,8 @@ pub struct Model {
     pub variables: BTreeMap<String, Variable>,
     /// Why a variable that was there is not: for the hint.
     pub gone: HashMap<String, String>,
-    pub dependencies: Vec<Dependency>,
+    /// Crates that the user added, each layer on top of those before it.
+    pub layers: Vec<Layer>,
 }
 
 impl Model {
@@ -354,6 +348,17 @@ impl Model {
         }
         let basis = self.basis(&pieces);
         self.units.insert(name.clone(), Arc::new(Unit { name, pieces, basis, frozen: None }));
+    }
+
+    /// A crate of a layer, and how many layers it needs. Crates that the user asked for come before what they brought.
+    pub fn added(&self, name: &str) -> Option<(&Shared, usize)> {
+        let all = || self.layers.iter().enumerate().flat_map(|(i, l)| l.shared.iter().map(move |s| (s, i + 1))).filter(|(s, _)| s.name == name);
+        all().find(|(s, _)| s.direct).or_else(|| all().next())
+    }
+
+    /// Whether the user asked for a crate of that name.
+    pub fn asked_for(&self, name: &str) -> bool {
+        self.added(name).is_some_and(|(s, _)| s.direct)
     }
 
     /// All mentions of a unit's pieces.

@@ -280,7 +280,7 @@ impl Notebook {
     async fn try_unit(&mut self, work: &mut Work<'_>, unit: &Arc<Unit>, scope: &Scope) -> Result<Result<Built, Failed>, Refused> {
         let below = self.below(work, &scope.units).await?;
         let mut scope = scope.clone();
-        scope.heavy |= below.heavy;
+        self.take_over(&below, &mut scope);
         let map = generate::unit(unit, &scope);
         let mut job = self.job(unit.name.clone(), map.generated.clone(), false, self.unit_opt(unit, scope.heavy), &scope);
         below.link(&mut job);
@@ -295,7 +295,8 @@ impl Notebook {
         work.maps.push((unit.name.clone(), map));
         let dir = self.cache.path(&key);
         let library = Library { file: entry.library.clone(), path: dir.join(&entry.library) };
-        let mut closure = below.closure;
+        let mut closure = self.layer_libraries(&scope);
+        add_new(&mut closure, &below.closure);
         closure.push(library.clone());
         let mut dirs = below.dirs;
         dirs.insert(dir.clone());
@@ -390,7 +391,7 @@ impl Notebook {
 
     fn uses_evcxr_display(&self, work: &Work) -> bool {
         let users = work.model.units.values().flat_map(|u| &u.pieces).any(|p| p.item.mentions.names.contains("evcxr_display"));
-        users || !work.model.dependencies.is_empty()
+        users || !work.model.layers.is_empty()
     }
 
     async fn attempt(&mut self, work: &mut Work<'_>, cell: &Cell, plan: &Plan) -> Result<Attempt, Refused> {
@@ -405,7 +406,7 @@ impl Notebook {
             }
         }
         let below = self.below(work, &scope.units).await?;
-        scope.heavy |= below.heavy;
+        self.take_over(&below, &mut scope);
         let refs: Vec<(&String, &Variable)> = taken.iter().map(|(n, v)| (n, v)).collect();
         let generated = generate::cell(cell, &work.source, plan, &scope, &refs);
         let mut job = self.job(String::new(), generated.map.generated.clone(), true, self.body_opt(work, cell, scope.heavy), &scope);
@@ -419,14 +420,38 @@ impl Notebook {
             let library = Library { file: entry.library.clone(), path: self.cache.path(&key).join(&entry.library) };
             (entry, library, name)
         });
-        Ok((generated, below.closure, scope.heavy, result))
+        let mut load = self.layer_libraries(&scope);
+        add_new(&mut load, &below.closure);
+        Ok((generated, load, scope.heavy, result))
+    }
+
+    /// What stands below a crate is below what stands on it too.
+    fn take_over(&self, below: &Below, scope: &mut Scope) {
+        scope.crates.extend(below.crates.iter().cloned());
+        scope.heavy |= below.heavy;
+        let layers = self.layers_of(scope);
+        scope.heavy |= self.model.layers[..layers].iter().any(|l| l.heavy);
+        for layer in &self.model.layers[..layers] {
+            scope.lines.insert(format!("extern crate {} as _;", layer.crate_name));
+        }
+    }
+
+    /// How many layers the crates of a scope need.
+    fn layers_of(&self, scope: &Scope) -> usize {
+        scope.crates.iter().filter_map(|c| self.model.added(c)).map(|(_, n)| n).max().unwrap_or(0)
+    }
+
+    fn layer_libraries(&self, scope: &Scope) -> Vec<Library> {
+        let layers = &self.model.layers[..self.layers_of(scope)];
+        let of = |l: &crate::dependencies::Layer| Library { file: l.library.file_name().unwrap_or_default().to_string_lossy().into_owned(), path: l.library.clone() };
+        layers.iter().map(of).collect()
     }
 
     /// A crate that a type's path begins with.
     fn root(&self, root: &str, model: &Model, scope: &mut Scope) {
         if model.units.contains_key(root) {
             scope.units.insert(root.to_owned());
-        } else if !matches!(root, "std" | "core" | "alloc" | "ochre") && (self.prelude.krate(root).is_some() || model.dependencies.iter().any(|d| d.name == root)) {
+        } else if !matches!(root, "std" | "core" | "alloc" | "ochre") && (self.prelude.krate(root).is_some() || model.added(root).is_some()) {
             scope.crates.insert(root.to_owned());
         }
     }
@@ -454,13 +479,18 @@ impl Notebook {
         if scope.heavy {
             search.push(self.prelude.dependencies());
         }
+        let mut layers = 0;
         for name in &scope.crates {
-            if let Some(dependency) = self.model.dependencies.iter().find(|d| d.name == *name) {
-                externs.push((name.clone(), dependency.file.clone()));
-                search.extend(dependency.file.parent().map(Into::into));
+            if let Some((added, below)) = self.model.added(name) {
+                externs.push((name.clone(), added.file.clone()));
+                layers = layers.max(below);
             } else if let Some(krate) = self.prelude.krate(name) {
                 externs.push((name.clone(), self.prelude.file(krate)));
             }
+        }
+        for layer in &self.model.layers[..layers] {
+            externs.push((layer.crate_name.clone(), layer.library.clone()));
+            search.extend(layer.search.iter().cloned());
         }
         Job { crate_name, text, opt_level, extra_filename: String::new(), externs, search, mir, check_only: false, overflow_checks: self.overflow_checks }
     }

@@ -28,6 +28,8 @@ pub fn of(model: &Model, prelude: &Prelude, mentions: &Mentions, own: &BTreeSet<
     finder.scope.heavy |= names::macro_asks_for_prelude(text);
     finder.traits(mentions);
     finder.silent();
+    let layers = finder.scope.crates.iter().filter_map(|c| model.added(c)).map(|(_, n)| n).max().unwrap_or(0);
+    finder.scope.heavy |= model.layers[..layers].iter().any(|l| l.heavy);
     finder.scope
 }
 
@@ -80,7 +82,7 @@ impl Finder<'_> {
 
     /// A name of nobody's here: a crate, or something of the prelude.
     fn foreign(&mut self, name: &str, has: &dyn Fn(&str) -> bool) {
-        if self.model.dependencies.iter().any(|d| d.name == name) {
+        if self.model.asked_for(name) {
             self.scope.crates.insert(name.to_owned());
         } else if self.model.variables.contains_key(name) {
             // A variable of that name wins over what the prelude calls so.
@@ -117,7 +119,7 @@ impl Finder<'_> {
     fn silent(&mut self) {
         for import in self.model.silent.iter().chain(self.named_traits()).cloned().collect::<Vec<_>>() {
             let standard = matches!(import.root.as_str(), "std" | "core" | "alloc");
-            let users = self.model.names.contains_key(&import.root) || self.model.dependencies.iter().any(|d| d.name == import.root);
+            let users = self.model.names.contains_key(&import.root) || self.model.asked_for(&import.root);
             let linked = self.scope.heavy && (self.prelude.offers(&import.root) || import.root == "ochre" || import.root == "polars");
             if standard || users || linked {
                 self.scope.lines.insert(import.line.clone());

@@ -48,10 +48,10 @@ fn ochre_engine() -> anyhow::Result<OchreEngine> {
     let (compiler, library) = find_compiler(&prelude)?;
     let cache = places::cell_cache();
     Ok(OchreEngine::new(EngineParts {
-        compiler,
         cache: Cache::new(cache.join("cells")),
-        dependencies: Workshop { dir: cache.join("dependencies") },
+        dependencies: Workshop { dir: cache.join("dependencies"), wrapper: std::env::current_exe()?, cargo: compiler.path.with_file_name("cargo") },
         target: Arc::new(LocalWorker::new(&prelude.dir, &library)),
+        compiler,
         prelude,
     }))
 }

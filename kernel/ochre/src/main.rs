@@ -18,6 +18,8 @@ use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // While a `%dep` layer is built, cargo calls this program in rustc's place.
+    ochre_cells::dependencies::wrapper::run_if_asked();
     match dispatch(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {

@@ -76,7 +76,7 @@ pub trait EvcxrFallback {
 
 impl<T: ?Sized> EvcxrFallback for T {}
 
-/// Whether a type is `Send`, decided by method lookup: `(&IsSend(&value)).ochre_is_send()`.
+/// Whether a type is `Send`, decided by method lookup: `(&&IsSend(&value)).ochre_is_send()`.
 pub struct IsSend<'a, T>(pub &'a T);
 
 pub trait Sendable {

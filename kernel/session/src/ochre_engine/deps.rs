@@ -2,7 +2,7 @@
 use super::{OchreEngine, report, say};
 use crate::engine::{Context, Outcome};
 use crate::front::Output;
-use ochre_cells::dependencies::{DependencyError, Progress};
+use ochre_cells::dependencies::{Added, DependencyError, Progress};
 use ochre_link::{Bundle, Data};
 use tokio::sync::mpsc;
 
@@ -15,8 +15,8 @@ impl OchreEngine {
         let mut stop = self.controls.stop();
         let id = format!("ochre-dep-{}", self.next_cell);
         self.next_cell += 1;
-        let existing = self.notebook.model.dependencies.clone();
-        let build = self.parts.dependencies.add(&self.parts.prelude, &existing, name, requirement, sender, &mut stop);
+        let model = self.notebook.model.clone();
+        let build = self.parts.dependencies.add(&self.parts.prelude, &model, name, requirement, sender, &mut stop);
         tokio::pin!(build);
         let built = loop {
             tokio::select! {
@@ -25,9 +25,23 @@ impl OchreEngine {
             }
         };
         match built {
-            Ok(added) => {
-                say(&context.output, &added.summary).await;
-                self.notebook.model.dependencies = added.dependencies;
+            Ok(Added::Already { version }) => {
+                say(&context.output, &format!("`{name}` {version} is here already; `use` it.\n")).await;
+                Outcome::Ok(None)
+            }
+            Ok(Added::Layer { layer, cached }) => {
+                let found = layer.shared.iter().find(|s| s.direct);
+                let version = found.map(|s| s.version.as_str()).unwrap_or_default();
+                let how = if cached { "from the cache" } else { "built" };
+                let mut text = format!("`{name}` {version} {how}.\n");
+                if !layer.private_copies.is_empty() {
+                    text.push_str(&format!(
+                        "It has copies of its own of {}, because it asks for features that the shared ones lack: their types are not those of the other cells.\n",
+                        layer.private_copies.join(", ")
+                    ));
+                }
+                say(&context.output, &text).await;
+                self.notebook.model.layers.push(layer);
                 Outcome::Ok(None)
             }
             Err(DependencyError::Interrupted) => Outcome::Error(report::interrupted("the build stopped; nothing has changed")),

@@ -160,9 +160,9 @@ impl Engine for OchreEngine {
     async fn reset(&mut self, context: &Context) -> Result<(), Report> {
         let names: Vec<String> = self.variables.iter().map(|v| v.name.clone()).collect();
         self.desk(&context.output).await?.handle.post(&ToWorker::Forget { names });
-        let dependencies = std::mem::take(&mut self.notebook.model.dependencies);
+        let layers = std::mem::take(&mut self.notebook.model.layers);
         self.notebook.model = Default::default();
-        self.notebook.model.dependencies = dependencies;
+        self.notebook.model.layers = layers;
         self.variables.clear();
         self.journal = Journal::default();
         Ok(())

@@ -24,6 +24,13 @@ fn cache_root() -> Option<PathBuf> {
     var("OCHRE_CACHE").or_else(|| Some(var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")))?.join("ochre")))
 }
 
+/// The program `ochre`, which is rustc's stand-in while a layer is built; `cargo xtask test` builds it before.
+fn wrapper() -> PathBuf {
+    let test = std::env::current_exe().expect("this program's path");
+    let release = test.parent().and_then(Path::parent).expect("a target directory");
+    std::env::var_os("OCHRE_PROGRAM").map_or_else(|| release.join("ochre"), PathBuf::from)
+}
+
 fn sysroot() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
@@ -40,7 +47,7 @@ pub fn parts() -> EngineParts {
     EngineParts {
         compiler: Compiler { path: sysroot().join("bin/rustc") },
         cache: Cache::new(cache.join("cells")),
-        dependencies: Workshop { dir: cache.join("dependencies") },
+        dependencies: Workshop { dir: cache.join("dependencies"), wrapper: wrapper(), cargo: sysroot().join("bin/cargo") },
         target: target(&prelude),
         prelude,
     }
