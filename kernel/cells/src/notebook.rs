@@ -59,6 +59,14 @@ pub struct Compiled {
     maps: Vec<(String, Arc<SourceMap>)>,
 }
 
+impl Compiled {
+    /// The new variables that other cells can name.
+    pub fn makes(&self) -> Vec<(String, Variable)> {
+        let of = |binding: &Binding, ty: &types::Nameable| Variable { ty: Ok(ty.clone()), mutable: binding.mutable, heavy: self.heavy, cell: self.label.clone() };
+        self.bound.iter().filter_map(|(b, bound)| if let Bound::Stored(Ok(ty)) = bound { Some((b.name.clone(), of(b, ty))) } else { None }).collect()
+    }
+}
+
 /// What became of a new variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound {

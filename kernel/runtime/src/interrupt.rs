@@ -31,6 +31,11 @@ pub(crate) fn begin(generation: u64) {
     RUNNING.store(generation, Ordering::SeqCst);
 }
 
+/// Ends a generation: a request for it is fulfilled, and the loops of later cells look at a zero again.
+pub(crate) fn end(generation: u64) {
+    let _ = WANTED.compare_exchange(generation, 0, Ordering::SeqCst, Ordering::SeqCst);
+}
+
 /// Asks the running cell to stop; the worker calls it.
 pub fn request() {
     WANTED.store(RUNNING.load(Ordering::SeqCst), Ordering::SeqCst);

@@ -103,6 +103,7 @@ pub fn run(entry: Entry, cell: u64, generation: u64) -> (CellEnd, Option<Mime>) 
         Ok(()) => cx.end.take().unwrap_or(CellEnd::Completed),
         Err(payload) => CellEnd::from_panic(payload),
     };
+    crate::interrupt::end(generation);
     let value = if matches!(end, CellEnd::Completed) { cx.value.take() } else { None };
     (end, value)
 }

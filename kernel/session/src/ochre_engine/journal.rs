@@ -1,6 +1,6 @@
 //! What ran in this session, so that a dead worker's variables can be made again from the cell cache.
-use super::run::Ran;
 use super::{OchreEngine, report, say};
+use crate::desk::Ran;
 use crate::engine::{Context, Outcome};
 use ochre_cells::diagnostics::CellSource;
 use ochre_cells::model::Variable;

@@ -6,21 +6,17 @@
 //! ```
 //! It holds no socket and no Jupyter field. What the worker says while no cell runs (threads that a cell left
 //! behind) goes to the output of the last cell.
-mod controls;
 mod deps;
-mod desk;
-mod evcxr_output;
 mod journal;
-mod report;
+pub(crate) mod report;
 mod run;
 mod text;
 
+use crate::desk::{Desk, WorkerControls};
 use crate::engine::{Context, Controls, Engine, Outcome, OutputSender, Timing};
 use crate::front::{Completion, Output, Report};
 use crate::worker::{StartError, Target};
 use async_trait::async_trait;
-use controls::OchreControls;
-use desk::Desk;
 use journal::Journal;
 use ochre_cells::diagnostics::CellSource;
 use ochre_cells::{Cache, Compiler, Notebook, OptLevel, Prelude, dependencies};
@@ -47,12 +43,14 @@ pub struct EngineParts {
 pub struct OchreEngine {
     parts: EngineParts,
     notebook: Notebook,
-    controls: Arc<OchreControls>,
+    controls: Arc<WorkerControls>,
     desk: Option<Desk>,
     starting: Option<tokio::task::JoinHandle<Result<Desk, StartError>>>,
     /// The worker's variables after the last cell.
     variables: Vec<Variable>,
     journal: Journal,
+    /// What detached cells hold: it is the compiler's again when they end.
+    held: BTreeMap<String, ochre_cells::model::Variable>,
     next_cell: u64,
     timing: Timing,
     last_text: Option<String>,
@@ -64,10 +62,10 @@ impl OchreEngine {
     /// An engine whose worker starts at once, beside whatever the caller does next. Needs a tokio runtime.
     pub fn new(parts: EngineParts) -> Self {
         let notebook = Notebook::new(parts.prelude.clone(), parts.compiler.clone(), parts.cache.clone());
-        let controls = Arc::new(OchreControls::new());
+        let controls = Arc::new(WorkerControls::new());
         let starting = tokio::spawn(Desk::open(parts.target.clone(), parts.prelude.hash.clone()));
         Self {
-            parts, notebook, controls, desk: None, starting: Some(starting), variables: Vec::new(), journal: Journal::default(),
+            parts, notebook, controls, desk: None, starting: Some(starting), variables: Vec::new(), journal: Journal::default(), held: BTreeMap::new(),
             next_cell: 1, timing: Timing::default(), last_text: None, setup: Vec::new(),
         }
     }
@@ -98,6 +96,7 @@ impl OchreEngine {
     fn lose_worker(&mut self, why: &str) {
         self.desk = None;
         self.controls.set_handle(None);
+        self.held.clear();
         self.journal.lost(&self.notebook.model.variables);
         self.notebook.retain_variables(&Default::default(), &format!("was lost when the worker ended ({why}); `%recover` brings back what can be brought back"));
         self.variables.clear();
@@ -176,10 +175,12 @@ impl Engine for OchreEngine {
     }
 
     fn set_opt_level(&mut self, level: &str) -> Result<(), Report> {
+        self.notebook.overflow_checks = level != "release";
         self.notebook.opt = match level {
             "auto" => OptLevel::Auto,
+            "release" => OptLevel::Fixed(3),
             "0" | "1" | "2" | "3" => OptLevel::Fixed(level.as_bytes()[0] - b'0'),
-            other => return Err(report::usage(format!("`{other}` is no optimisation level; use 0, 1, 2, 3 or auto"))),
+            other => return Err(report::usage(format!("`{other}` is no optimisation level; use 0, 1, 2, 3, auto, or release (3, and arithmetic wraps instead of panicking)"))),
         };
         Ok(())
     }

@@ -39,7 +39,7 @@ pub(super) fn panicked(message: &str, rendered: &Rendered) -> Report {
 }
 
 /// The user's interrupt.
-pub(super) fn interrupted(message: &str) -> Report {
+pub(crate) fn interrupted(message: &str) -> Report {
     report("interrupted", message, &format!("{RED}interrupted{OFF}{BOLD}: {message}{OFF}"))
 }
 
@@ -70,13 +70,13 @@ pub(super) fn worker_ended(ended: &Ended, words: &str, interrupted: bool, source
 }
 
 /// A wrong use of a magic or command.
-pub(super) fn usage(message: impl Into<String>) -> Report {
+pub(crate) fn usage(message: impl Into<String>) -> Report {
     let message = message.into();
     report("usage", &message, &format!("{RED}usage{OFF}{BOLD}: {message}{OFF}"))
 }
 
 /// An error of the machinery, with its sources.
-pub(super) fn of_error(what: &str, error: &dyn Error) -> Report {
+pub(crate) fn of_error(what: &str, error: &dyn Error) -> Report {
     let mut text = format!("{RED}{what}{OFF}{BOLD}: {error}{OFF}");
     let mut source = error.source();
     while let Some(cause) = source {
@@ -87,6 +87,6 @@ pub(super) fn of_error(what: &str, error: &dyn Error) -> Report {
 }
 
 /// A bug of ours.
-pub(super) fn bug(message: &str) -> Report {
+pub(crate) fn bug(message: &str) -> Report {
     report("bug in Ochre", message, &format!("{RED}bug in Ochre{OFF}{BOLD}: {message}{OFF}\nThis is not your fault. Please report it with the cell's text and the output of `ochre doctor`."))
 }

@@ -1,24 +1,17 @@
 //! One cell from text to outcome.
-use super::desk::Desk;
-use super::evcxr_output::{EvcxrOutput, Part, decode};
 use super::{OchreEngine, report, say, text};
-use crate::engine::{Context, Outcome, OutputSender};
-use crate::front::{Output, Report};
-use crate::worker::{Ended, Event};
+use crate::desk::{Desk, Ran, follow};
+use crate::engine::{Context, Outcome};
+use crate::front::Report;
 use ochre_cells::diagnostics::{PanicReport, render_panic};
 use ochre_cells::{Bound, Compiled, Library, Refused};
-use ochre_link::{Bundle, CellId, End, FromWorker, Run, Stream, Variable};
+use ochre_link::{CellId, End, Run};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-/// How the worker's part of a cell went.
-pub(super) enum Ran {
-    Finished { end: End, value: Option<Bundle>, variables: Vec<Variable> },
-    WorkerEnded(Ended),
-}
-
 impl OchreEngine {
     pub(super) async fn run_cell(&mut self, code: &str, context: &Context) -> Outcome {
+        self.take_late();
         let source = self.source(code, context);
         let started = Instant::now();
         let mut stop = self.controls.stop();
@@ -69,7 +62,8 @@ impl OchreEngine {
             allow_stdin: context.allow_stdin, replaying,
         };
         let desk = self.desk(&context.output).await?;
-        Ok(follow(desk, libraries, run, &context.output).await)
+        let events = desk.run(libraries, run, context.output.clone()).await;
+        Ok(follow(desk, cell, events, &context.output, |_, _| ()).await)
     }
 
     /// Commits what the cell changed and says how it ended.
@@ -94,10 +88,46 @@ impl OchreEngine {
                 self.journal.ran(source, &compiled, self.timing.run);
             }
         }
+        if matches!(end, End::Detached) {
+            self.hold(&compiled);
+        }
         self.notebook.commit(compiled, completed, &names);
+        for name in self.held.keys() {
+            let text = format!("`{name}` is held by a cell that goes on in the background; it comes back when that cell ends");
+            self.notebook.model.gone.insert(name.clone(), text);
+        }
+        self.give_back();
         match end {
             End::Completed => Outcome::Ok(value),
             other => Outcome::Error(self.ended(other, source)),
+        }
+    }
+
+    /// A detached cell keeps what it took, and what it makes comes when it ends.
+    fn hold(&mut self, compiled: &Compiled) {
+        for name in &compiled.takes {
+            if let Some(variable) = self.notebook.model.variables.get(name) {
+                self.held.insert(name.clone(), variable.clone());
+            }
+        }
+        self.held.extend(compiled.makes());
+    }
+
+    /// A detached cell has ended: what it held is there again.
+    fn take_late(&mut self) {
+        if let Some(variables) = self.desk.as_ref().and_then(Desk::late) {
+            self.variables = variables;
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        let back: Vec<String> = self.variables.iter().filter(|v| v.available && self.held.contains_key(&v.name)).map(|v| v.name.clone()).collect();
+        for name in back {
+            if let Some(variable) = self.held.remove(&name) {
+                self.notebook.model.gone.remove(&name);
+                self.notebook.model.variables.insert(name, variable);
+            }
         }
     }
 
@@ -164,59 +194,4 @@ impl OchreEngine {
             Err(other) => Err(report::of_error("the expression could not be compiled", &other)),
         }
     }
-}
-
-/// Passes on what happens until the cell has finished or the worker has ended.
-async fn follow(desk: &Desk, libraries: Vec<Library>, run: Run, output: &OutputSender) -> Ran {
-    let cell = run.cell;
-    let mut events = desk.run(libraries, run, output.clone()).await;
-    let mut stdout = EvcxrOutput::default();
-    let mut stderr = Vec::new();
-    while let Some(event) = events.recv().await {
-        let message = match event {
-            Event::Closed(ended) => {
-                flush(&mut stdout, output).await;
-                return Ran::WorkerEnded(ended);
-            }
-            Event::Message(message) => message,
-        };
-        match message {
-            FromWorker::Finished { cell: of, end, value, variables } if of == cell => {
-                flush(&mut stdout, output).await;
-                return Ran::Finished { end, value, variables };
-            }
-            FromWorker::Stream { stream: Stream::Stdout, bytes, .. } => show(stdout.take(&bytes), output).await,
-            FromWorker::Stream { stream, bytes, .. } => {
-                let text = decode(&mut stderr, &bytes);
-                send(output, Output::Stream { stream, text }).await;
-            }
-            FromWorker::Display { bundle, id, update, .. } => send(output, Output::Display { bundle, id, update }).await,
-            FromWorker::ClearOutput { wait, .. } => send(output, Output::Clear { wait }).await,
-            FromWorker::Input { prompt, password, .. } => send(output, Output::Input { prompt, password }).await,
-            FromWorker::Comm(comm) => send(output, Output::Comm(comm)).await,
-            // Answers to other questions, and last words, which come again with `Closed`.
-            _ => {}
-        }
-    }
-    let how = crate::worker::How::Cut("the worker's task ended".into());
-    Ran::WorkerEnded(desk.ended().unwrap_or(Ended { how, crash: None, out_of_memory: false, complaint: String::new() }))
-}
-
-async fn flush(stdout: &mut EvcxrOutput, output: &OutputSender) {
-    show(stdout.finish(), output).await;
-}
-
-async fn show(parts: Vec<Part>, output: &OutputSender) {
-    for part in parts {
-        let shown = match part {
-            Part::Text(text) => Output::Stream { stream: Stream::Stdout, text },
-            Part::Value(bundle) => Output::Display { bundle, id: None, update: false },
-        };
-        send(output, shown).await;
-    }
-}
-
-/// A front end that is gone does not stop the cell.
-async fn send(output: &OutputSender, what: Output) {
-    let _ = output.send(what).await;
 }
