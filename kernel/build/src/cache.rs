@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/build/<rustc version>-<commit>/prelude   CARGO_TARGET_DIR of what cells link
 //! <root>/build/<rustc version>-<commit>/kernel    CARGO_TARGET_DIR of the kernel
+//! <root>/build/<rustc version>-<commit>/evcxr     CARGO_TARGET_DIR of the evcxr engine
 //! <root>/prelude/<hash>                           staged prelude directories
 //! <root>/peers/…                                  clients and servers that the tests talk to
 //! ```
@@ -45,6 +46,12 @@ impl Cache {
     /// CARGO_TARGET_DIR of the kernel's own crates.
     pub fn kernel_target(&self, compiler: &Compiler) -> PathBuf {
         self.root.join("build").join(&compiler.id).join("kernel")
+    }
+
+    /// CARGO_TARGET_DIR of the evcxr engine: rust-analyzer wants other features of shared crates than the kernel,
+    /// and its long build shall not lock the kernel's directory.
+    pub fn evcxr_target(&self, compiler: &Compiler) -> PathBuf {
+        self.root.join("build").join(&compiler.id).join("evcxr")
     }
 
     /// Where prelude directories are staged, one per hash.

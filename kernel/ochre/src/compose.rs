@@ -3,6 +3,7 @@ use crate::places;
 use anyhow::Context;
 use ochre_cells::{Cache, Compiler, Prelude, dependencies::Workshop};
 use ochre_session::engine::Engine;
+use ochre_session::evcxr_engine::EvcxrEngine;
 use ochre_session::front::Report;
 use ochre_session::history::HistoryPlace;
 use ochre_session::ochre_engine::{EngineParts, OchreEngine};
@@ -32,6 +33,7 @@ pub fn session() -> anyhow::Result<Session> {
 fn engine(name: &str) -> Result<Box<dyn Engine>, Report> {
     match name {
         "ochre" => ochre_engine().map(|e| Box::new(e) as Box<dyn Engine>).map_err(report),
+        "evcxr" => evcxr_engine().map(|e| Box::new(e) as Box<dyn Engine>).map_err(report),
         other => Err(report(anyhow::anyhow!("there is no engine `{other}`; the engines are `ochre` and `evcxr`"))),
     }
 }
@@ -54,6 +56,15 @@ fn ochre_engine() -> anyhow::Result<OchreEngine> {
         compiler,
         prelude,
     }))
+}
+
+/// evcxr in a process of its own: a program beside this one, for it carries rust-analyzer, and this one stays small.
+fn evcxr_engine() -> anyhow::Result<EvcxrEngine> {
+    let program = std::env::current_exe().context("this program cannot find its own file")?.with_file_name(places::EVCXR_PROGRAM);
+    if !program.is_file() {
+        anyhow::bail!("the evcxr engine is not installed ({} is missing): run `cargo xtask build` in Ochre's checkout, then `ochre install`; `%engine ochre` goes on without it", program.display());
+    }
+    Ok(EvcxrEngine::new(Arc::new(LocalWorker::evcxr(&program))))
 }
 
 /// The toolchain's own `rustc`, and the directory of its libraries.

@@ -1,5 +1,5 @@
 //! `ochre install` and `ochre uninstall`: the program, its prelude and the kernelspec, in and out.
-use crate::places::{self, Destination, PRELUDE_VARIABLE};
+use crate::places::{self, Destination, EVCXR_PROGRAM, PRELUDE_VARIABLE};
 use anyhow::Context;
 use ochre_build::{Cache, Compiler, Manifest};
 use serde_json::{Value, json};
@@ -20,11 +20,18 @@ pub fn install(to: &Destination) -> anyhow::Result<()> {
         writable(&directory)?;
     }
     let prelude = build_or_find(&to.preludes())?;
-    let program = copy_program(&to.program())?;
+    let here = std::env::current_exe().context("this program cannot find its own file")?;
+    let program = copy_program(&here, &to.program())?;
+    let evcxr = here.with_file_name(EVCXR_PROGRAM);
+    let evcxr = evcxr.is_file().then(|| copy_program(&evcxr, &program.with_file_name(EVCXR_PROGRAM))).transpose()?;
     write_kernelspec(&to.kernelspec(), &program, &prelude)?;
     println!("kernelspec  {}", to.kernelspec().display());
     println!("program     {}", program.display());
     println!("prelude     {}", prelude.display());
+    match evcxr {
+        Some(evcxr) => println!("evcxr       {}", evcxr.display()),
+        None => println!("evcxr       not built, so `%engine evcxr` is not there: `cargo xtask build` builds it"),
+    }
     println!("Start it with `ochre lab`, or choose \"Rust (Ochre)\" in any Jupyter front end.");
     Ok(())
 }
@@ -75,16 +82,15 @@ fn build_or_find(root: &Path) -> anyhow::Result<PathBuf> {
     Ok(ochre_build::build_prelude(&source, &Cache::find()?, &compiler, root)?)
 }
 
-/// Copies this program, unless it is the installed one. Written aside and renamed: the old one may be running.
-fn copy_program(to: &Path) -> anyhow::Result<PathBuf> {
-    let from = std::env::current_exe().context("this program cannot find its own file")?;
+/// Copies a program, unless it is the installed one. Written aside and renamed: the old one may be running.
+fn copy_program(from: &Path, to: &Path) -> anyhow::Result<PathBuf> {
     if from.canonicalize().ok() == to.canonicalize().ok() {
         return Ok(to.to_path_buf());
     }
     let directory = to.parent().context("the program's place has no directory")?;
     std::fs::create_dir_all(directory).with_context(|| cannot_write(directory))?;
     let partial = directory.join(format!(".ochre.{}", std::process::id()));
-    std::fs::copy(&from, &partial).with_context(|| cannot_write(directory))?;
+    std::fs::copy(from, &partial).with_context(|| cannot_write(directory))?;
     std::fs::rename(&partial, to).with_context(|| cannot_write(directory))?;
     Ok(to.to_path_buf())
 }

@@ -6,6 +6,9 @@ use std::process::Command;
 /// Environment variable that names a prelude directory, before any other is looked for.
 pub const PRELUDE_VARIABLE: &str = "OCHRE_PRELUDE";
 
+/// The second engine's program, beside this one.
+pub const EVCXR_PROGRAM: &str = "ochre-evcxr";
+
 /// An installation: Jupyter's data directory and Ochre's own beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {

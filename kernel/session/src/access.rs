@@ -59,6 +59,10 @@ impl<'a> Access<'a> {
         match part {
             Part::Rust(text) => self.rust(&text).await,
             Part::Shell(line) => magics::shell::run(&line.rest, self).await.map(|()| None),
+            // The other engine has commands that no magic stands for (`:cache`, `:toolchain`, …).
+            Part::Command(line) if self.runner.name == "evcxr" && magics::evcxr::target(&line.name).is_none() => {
+                self.rust(&format!(":{} {}", line.name, line.rest)).await
+            }
             Part::Command(line) => {
                 let line = magics::evcxr::translate(line)?;
                 self.magic(line).await

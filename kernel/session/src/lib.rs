@@ -12,7 +12,9 @@
 
 mod access;
 mod complete;
+mod desk;
 pub mod engine;
+pub mod evcxr_engine;
 pub mod front;
 mod habits;
 pub mod history;

@@ -23,9 +23,12 @@ pub fn rules(context: &Context) -> anyhow::Result<Tally> {
 /// Crates of the kernel.
 pub fn kernel_side(context: &Context) -> anyhow::Result<Tally> {
     let packages: Vec<String> =
-        packages(&context.built.source)?.into_iter().filter(|p| !CELL_SIDE.contains(&p.as_str()) && p != "xtask").collect();
+        packages(&context.built.source)?.into_iter().filter(|p| !CELL_SIDE.contains(&p.as_str()) && p != "xtask" && p != build::EVCXR).collect();
     let cargo = build::kernel_command(&context.built.source, &context.built.cache, &context.built.compiler, &packages);
-    run(context, "kernel", cargo.command("test"))
+    let mut tally = run(context, "kernel", cargo.command("test"))?;
+    let evcxr = build::evcxr_command(&context.built.source, &context.built.cache, &context.built.compiler);
+    tally.add(run(context, "evcxr", evcxr.command("test"))?);
+    Ok(tally)
 }
 
 /// Crates that are linked into cells, and the worker.

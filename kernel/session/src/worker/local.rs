@@ -43,13 +43,21 @@ impl LocalWorker {
         }
     }
 
+    /// The evcxr engine's process, which needs no prelude.
+    pub fn evcxr(program: &Path) -> Self {
+        Self { program: program.to_owned(), library_path: Vec::new(), directory: None, environment: Vec::new() }
+    }
+
     fn command(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
-        if let Some(original) = std::env::var_os("LD_LIBRARY_PATH") {
-            command.env(ORIGINAL_LIBRARY_PATH, original);
+        // Without libraries of its own to find, a worker sees the path as it is.
+        if !self.library_path.is_empty() {
+            if let Some(original) = std::env::var_os("LD_LIBRARY_PATH") {
+                command.env(ORIGINAL_LIBRARY_PATH, original);
+            }
+            let joined: Vec<OsString> = self.library_path.iter().map(|p| p.as_os_str().to_owned()).collect();
+            command.env("LD_LIBRARY_PATH", joined.join(std::ffi::OsStr::new(":")));
         }
-        let joined: Vec<OsString> = self.library_path.iter().map(|p| p.as_os_str().to_owned()).collect();
-        command.env("LD_LIBRARY_PATH", joined.join(std::ffi::OsStr::new(":")));
         command.envs(self.environment.iter().map(|(k, v)| (k, v)));
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
