@@ -53,7 +53,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, request: &Arc<Request>, content: &
     cell.end(&executed).await;
     let stop = stop_on_error && matches!(executed.status, Status::Error(_));
     let effect = if stop { Effect::AbortQueued } else { Effect::None };
-    Ok(Answer { reply: Some(execute::reply(&executed)), effect })
+    Ok(Answer { reply: Some(execute::reply(&executed).into()), effect })
 }
 
 fn failed(report: Report, count: u32) -> Executed {

@@ -3,16 +3,8 @@ use crate::pace::Pace;
 use crate::wire::{Codec, Message};
 use crate::zmtp::{Listener, Publisher};
 use bytes::Bytes;
-use serde_json::json;
+use jupyter_protocol::{IoPubWelcome, Status};
 use std::sync::Arc;
-
-/// The state of the kernel, as clients know it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum State {
-    Starting,
-    Busy,
-    Idle,
-}
 
 #[derive(Debug)]
 pub(crate) struct Iopub {
@@ -25,9 +17,8 @@ impl Iopub {
     pub(crate) fn start(listener: Listener, codec: Arc<Codec>) -> Self {
         let welcoming = codec.clone();
         let welcome = Box::new(move |topic: &[u8]| {
-            let subscription = String::from_utf8_lossy(topic);
-            let message = Message::new("iopub_welcome", json!({ "subscription": subscription }));
-            let mut frames = welcoming.encode(&message, None);
+            let welcome = IoPubWelcome::new(String::from_utf8_lossy(topic).into_owned());
+            let mut frames = welcoming.encode(&Message::new(welcome), None);
             // Like the socket option ZMQ_XPUB_WELCOME_MSG: the topic is in front only where there is one.
             if !topic.is_empty() {
                 frames.insert(0, Bytes::copy_from_slice(topic));
@@ -40,17 +31,12 @@ impl Iopub {
     /// Sends now: for what is short and must not wait.
     pub(crate) fn send(&self, message: &Message, parent: Option<&Bytes>) {
         let mut frames = self.codec.encode(message, parent);
-        frames.insert(0, format!("kernel.{}.{}", self.codec.session(), message.kind).into());
+        frames.insert(0, format!("kernel.{}.{}", self.codec.session(), message.kind()).into());
         self.publisher.publish(&frames);
     }
 
-    pub(crate) fn status(&self, state: State, parent: Option<&Bytes>) {
-        let state = match state {
-            State::Starting => "starting",
-            State::Busy => "busy",
-            State::Idle => "idle",
-        };
-        self.send(&Message::new("status", json!({ "execution_state": state })), parent);
+    pub(crate) fn status(&self, status: Status, parent: Option<&Bytes>) {
+        self.send(&Message::new(status), parent);
     }
 
     /// Sends output of a cell: no faster than clients read and their servers allow.

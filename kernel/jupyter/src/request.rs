@@ -1,13 +1,13 @@
 //! One request on shell or control, from busy to idle: every one is answered, whatever is in it.
 use crate::execute;
 use crate::fields::Fields;
-use crate::iopub::State;
 use crate::messages::{comm, complete, connect, error, execute as execution, history, inspect, is_complete, kernel_info, usage};
 use crate::server::{Ended, KERNEL_SHUTDOWN, Shared};
-use crate::wire::{Message, Request};
+use crate::wire::{Message, Request, other};
+use jupyter_protocol::{InterruptReply, JupyterMessageContent, ReplyStatus, ShutdownReply};
 use ochre_link::CommAction;
 use ochre_session::front::{Report, Status};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ pub(crate) enum Channel {
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// None for messages that have no reply (`comm_msg`).
-    pub(crate) reply: Option<Value>,
+    pub(crate) reply: Option<JupyterMessageContent>,
     pub(crate) effect: Effect,
 }
 
@@ -36,14 +36,14 @@ pub(crate) enum Effect {
 }
 
 impl Answer {
-    pub(crate) fn reply(content: Value) -> Self {
-        Self { reply: Some(content), effect: Effect::None }
+    pub(crate) fn reply(content: impl Into<JupyterMessageContent>) -> Self {
+        Self { reply: Some(content.into()), effect: Effect::None }
     }
 }
 
 /// Says busy.
 pub(crate) fn begin(shared: &Shared, request: &Request) {
-    shared.iopub.status(State::Busy, Some(&request.header));
+    shared.iopub.status(jupyter_protocol::Status::busy(), Some(&request.header));
 }
 
 /// Finds the answer, also when that panics.
@@ -67,7 +67,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, channel: Channel, request: &Arc
 pub(crate) fn finish(shared: &Shared, channel: Channel, request: &Request, answer: Answer) {
     let parent = Some(&request.header);
     if let Some(content) = answer.reply {
-        let message = Message::new(&reply_kind(&request.kind), content);
+        let message = Message::new(content);
         let frames = [request.route.clone(), shared.codec.encode(&message, parent)].concat();
         let router = match channel {
             Channel::Shell => &shared.shell,
@@ -79,7 +79,7 @@ pub(crate) fn finish(shared: &Shared, channel: Channel, request: &Request, answe
             shared.iopub.send(&message, parent);
         }
     }
-    shared.iopub.status(State::Idle, parent);
+    shared.iopub.status(jupyter_protocol::Status::idle(), parent);
     if let Effect::Shutdown { restart } = answer.effect {
         // Full: another client has asked before.
         let _ = shared.end.try_send(Ended::Shutdown { restart });
@@ -89,60 +89,56 @@ pub(crate) fn finish(shared: &Shared, channel: Channel, request: &Request, answe
 /// An error as the answer, where the sender waits for one.
 pub(crate) fn refuse(shared: &Shared, request: &Request, report: Report) -> Answer {
     let reply = match request.kind.as_str() {
-        "execute_request" => Some(execution::not_run(Status::Error(report), shared.count.load(Ordering::Relaxed))),
+        "execute_request" => Some(execution::not_run(Status::Error(report), shared.count.load(Ordering::Relaxed)).into()),
         "is_complete_request" => Some(is_complete::refused(&report)),
-        kind if kind.ends_with("_request") => Some(error::reply(&report)),
-        _ => None,
+        kind => kind.strip_suffix("_request").map(|kind| error::reply(&format!("{kind}_reply"), &report)),
     };
     Answer { reply, effect: Effect::None }
-}
-
-fn reply_kind(kind: &str) -> String {
-    format!("{}_reply", kind.strip_suffix("_request").unwrap_or(kind))
 }
 
 /// The table of messages. An error means that the request is malformed.
 async fn find(shared: &Arc<Shared>, channel: Channel, request: &Arc<Request>) -> Result<Answer, String> {
     let (kernel, content) = (&shared.kernel, request.content.as_ref().map_err(String::clone)?);
-    let reply = match request.kind.as_str() {
+    let reply: JupyterMessageContent = match request.kind.as_str() {
         "kernel_info_request" => kernel_info::reply(&kernel.about()),
         "execute_request" if channel == Channel::Shell => return execute::run(shared, request, content).await,
         "execute_request" => return Err("cells are executed on the shell channel, not on control".into()),
         "complete_request" => {
             let (code, cursor) = complete::parse(content)?;
-            complete::reply(&kernel.complete(code, cursor).await)
+            complete::reply(kernel.complete(code, cursor).await).into()
         }
         "inspect_request" => {
             let (code, cursor, detail) = inspect::parse(content)?;
-            inspect::reply(kernel.inspect(code, cursor, detail).await.as_ref())
+            inspect::reply(kernel.inspect(code, cursor, detail).await.as_ref()).into()
         }
-        "is_complete_request" => is_complete::reply(&kernel.is_complete(content.text("code")?)),
-        "history_request" => history::reply(content, kernel.history(history::parse(content)?).await),
-        "comm_info_request" => comm::info(content, kernel.comms()),
+        "is_complete_request" => is_complete::reply(kernel.is_complete(content.text("code")?)).into(),
+        "history_request" => history::reply(content, kernel.history(history::parse(content)?).await).into(),
+        "comm_info_request" => comm::info(content, kernel.comms()).into(),
         "comm_open" | "comm_msg" | "comm_close" => return take_comm(shared, request, content),
         "connect_request" => connect::reply(&shared.connection),
         "usage_request" => usage::reply(&kernel.usage().await),
         "interrupt_request" => {
             kernel.interrupt();
-            json!({ "status": "ok" })
+            InterruptReply::new().into()
         }
         "create_subshell_request" => {
             let id = shared.lanes.create(shared).ok_or("there are too many subshells")?;
-            json!({ "status": "ok", "subshell_id": id })
+            other("create_subshell_reply", json!({ "status": "ok", "subshell_id": id }))
         }
         "delete_subshell_request" => {
             let id = content.text("subshell_id")?;
-            shared.lanes.delete(id).then(|| json!({ "status": "ok" })).ok_or_else(|| format!("there is no subshell `{id}`"))?
+            shared.lanes.delete(id).then_some(()).ok_or_else(|| format!("there is no subshell `{id}`"))?;
+            other("delete_subshell_reply", json!({ "status": "ok" }))
         }
-        "list_subshell_request" => json!({ "status": "ok", "subshell_id": shared.lanes.list() }),
+        "list_subshell_request" => other("list_subshell_reply", json!({ "status": "ok", "subshell_id": shared.lanes.list() })),
         "shutdown_request" => {
             let restart = content.flag("restart", false);
             // A kernel that does not end in time is ended with the process.
             let _ = tokio::time::timeout(KERNEL_SHUTDOWN, kernel.shutdown(restart)).await;
-            let reply = Some(json!({ "status": "ok", "restart": restart }));
-            return Ok(Answer { reply, effect: Effect::Shutdown { restart } });
+            let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
+            return Ok(Answer { reply: Some(reply.into()), effect: Effect::Shutdown { restart } });
         }
-        other => return Err(format!("this kernel does not know messages of the type `{other:.100}`")),
+        kind => return Err(format!("this kernel does not know messages of the type `{kind:.100}`")),
     };
     Ok(Answer::reply(reply))
 }

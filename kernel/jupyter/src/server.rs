@@ -1,6 +1,6 @@
 //! The five sockets and what runs behind them, from the first connection to the last flush.
 use crate::connection::ConnectionFile;
-use crate::iopub::{Iopub, State};
+use crate::iopub::Iopub;
 use crate::kernel::Kernel;
 use crate::lane::Lanes;
 use crate::outputs::Outputs;
@@ -9,6 +9,7 @@ use crate::wire::{Codec, Request};
 use crate::zmtp::{Address, Listener, Received, Router};
 use crate::{control, lane, stdin};
 use bytes::Bytes;
+use jupyter_protocol::Status;
 use ochre_session::front::Output;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
@@ -106,7 +107,7 @@ impl Server {
             count: AtomicU32::new(0),
             end,
         });
-        shared.iopub.status(State::Starting, None);
+        shared.iopub.status(Status::starting(), None);
         let mut tasks = JoinSet::new();
         tasks.spawn(lane::dispatch(shared.clone(), self.shell.1));
         tasks.spawn(control::run(shared.clone(), self.control.1));

@@ -2,14 +2,16 @@
 //! (<https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol>).
 //!
 //! Reading is lenient: a message is refused only when its sender cannot be believed or cannot be answered.
-//! A header is echoed as the bytes that came, so that fields that we do not know survive.
+//! A header is echoed as the bytes that came, so that fields that we do not know survive. What we write has
+//! the strict types of `jupyter-protocol`, where it has them.
 use crate::fields::Fields;
 use crate::zmtp::Received;
 use bytes::Bytes;
+use chrono::{SubsecRound, Utc};
 use hmac::{Hmac, Mac};
-use serde_json::{Map, Value, json};
+use jupyter_protocol::{Header, JupyterMessageContent, UnknownMessage};
+use serde_json::{Map, Value};
 use sha2::Sha256;
-use std::time::SystemTime;
 
 /// The version of the protocol that we speak.
 pub(crate) const PROTOCOL: &str = "5.5";
@@ -91,19 +93,20 @@ impl Codec {
 
     /// A message about `parent` (a header as it came, or nothing). The frames begin with the delimiter.
     pub(crate) fn encode(&self, message: &Message, parent: Option<&Bytes>) -> Vec<Bytes> {
-        let header = json!({
-            "msg_id": uuid::Uuid::new_v4().to_string(),
-            "session": self.session,
-            "username": "kernel",
-            "date": rfc3339(SystemTime::now()),
-            "msg_type": message.kind,
-            "version": PROTOCOL,
-        });
+        let header = Header {
+            msg_id: uuid::Uuid::new_v4().to_string(),
+            session: self.session.clone(),
+            username: "kernel".into(),
+            // jupyter_client reads no more than six digits.
+            date: Utc::now().trunc_subsecs(6),
+            msg_type: message.kind().into(),
+            version: PROTOCOL.into(),
+        };
         let parts = [
-            Bytes::from(header.to_string()),
+            json(&header),
             parent.cloned().unwrap_or(Bytes::from_static(NO_PARENT)),
-            Value::Object(message.metadata.clone()).to_string().into(),
-            message.content.to_string().into(),
+            json(&message.metadata),
+            json(&message.content),
         ];
         let mut frames = vec![Bytes::from_static(DELIMITER), self.sign(parts.each_ref()).into()];
         frames.extend(parts);
@@ -135,16 +138,28 @@ impl Codec {
 /// A message to clients, before it has a header.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
-    pub(crate) kind: String,
-    pub(crate) content: Value,
+    pub(crate) content: JupyterMessageContent,
     pub(crate) metadata: Map<String, Value>,
     pub(crate) buffers: Vec<Bytes>,
 }
 
 impl Message {
-    pub(crate) fn new(kind: &str, content: Value) -> Self {
-        Self { kind: kind.into(), content, metadata: Map::new(), buffers: Vec::new() }
+    pub(crate) fn new(content: impl Into<JupyterMessageContent>) -> Self {
+        Self { content: content.into(), metadata: Map::new(), buffers: Vec::new() }
     }
+
+    pub(crate) fn kind(&self) -> &str {
+        self.content.message_type()
+    }
+}
+
+/// A content (a JSON object) for which `jupyter-protocol` has no type, or one with fields missing.
+pub(crate) fn other(kind: &str, content: Value) -> JupyterMessageContent {
+    UnknownMessage { msg_type: kind.into(), content }.into()
+}
+
+fn json(part: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(part).expect("texts, numbers and maps with text keys are JSON").into()
 }
 
 fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
@@ -153,34 +168,17 @@ fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     rest.is_empty().then(|| pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect())?
 }
 
-/// `2026-11-21T08:15:53.123456Z`. Days to a date after Howard Hinnant's `civil_from_days`
-/// (<https://howardhinnant.github.io/date_algorithms.html>).
-fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", since.subsec_micros())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use jupyter_protocol::ExecuteRequest;
 
     fn received(frames: Vec<Bytes>) -> Received {
         Received { identity: "client".into(), frames }
     }
 
     fn message() -> Message {
-        let mut message = Message::new("execute_request", json!({"code": "1"}));
+        let mut message = Message::new(ExecuteRequest::new("1".into()));
         message.buffers = vec![Bytes::from_static(b"\xff\0")];
         message
     }
@@ -240,14 +238,11 @@ mod tests {
     }
 
     #[test]
-    fn dates() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00.000000Z"),
-            (951_782_400, "2000-02-29T00:00:00.000000Z"),
-            (1_795_248_953, "2026-11-21T08:15:53.000000Z"),
-            (4_107_542_399, "2100-02-28T23:59:59.000000Z"),
-        ] {
-            assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), text);
-        }
+    fn dates_are_those_that_clients_read() {
+        let frames = Codec::new("").encode(&message(), None);
+        let header = Fields::parse(&frames[2]).unwrap();
+        let date = header.text("date").unwrap();
+        let (seconds, fraction) = date.strip_suffix('Z').unwrap().split_once('.').unwrap_or((date, ""));
+        assert!(seconds.len() >= "2026-11-21T08:15:53".len() && fraction.len() <= 6, "{date}");
     }
 }

@@ -2,8 +2,8 @@
 use super::mime;
 use crate::fields::Fields;
 use crate::wire::{Message, Request};
+use jupyter_protocol::{CommClose, CommId, CommInfo, CommInfoReply, CommMsg, CommOpen, JupyterMessageContent, ReplyStatus};
 use ochre_link::{Comm, CommAction};
-use serde_json::{Map, Value, json};
 
 /// A comm message of a client.
 pub(crate) fn parse(request: &Request, content: &Fields) -> Result<Comm, String> {
@@ -23,23 +23,14 @@ pub(crate) fn parse(request: &Request, content: &Fields) -> Result<Comm, String>
 
 /// A comm message to the clients.
 pub(crate) fn message(comm: Comm) -> Message {
-    let mut content = Map::new();
-    content.insert("comm_id".into(), comm.id.into());
-    let kind = match comm.action {
-        CommAction::Open { target } => {
-            content.insert("target_name".into(), target.into());
-            "comm_open"
-        }
-        CommAction::Message => "comm_msg",
-        CommAction::Close => "comm_close",
+    let (comm_id, data) = (CommId(comm.id), mime::object(&comm.data));
+    let content: JupyterMessageContent = match comm.action {
+        CommAction::Open { target } => CommOpen { comm_id, target_name: target, data, target_module: None }.into(),
+        CommAction::Message => CommMsg { comm_id, data }.into(),
+        CommAction::Close => CommClose { comm_id, data }.into(),
     };
-    content.insert("data".into(), serde_json::from_str(&comm.data).unwrap_or_else(|_| json!({})));
-    Message {
-        kind: kind.into(),
-        content: Value::Object(content),
-        metadata: mime::object(&comm.metadata),
-        buffers: comm.buffers.into_iter().map(Into::into).collect(),
-    }
+    let buffers = comm.buffers.into_iter().map(Into::into).collect();
+    Message { content, metadata: mime::object(&comm.metadata), buffers }
 }
 
 /// What tells a client that a comm which it opened or uses is not there.
@@ -54,12 +45,9 @@ pub(crate) fn closed(id: &str) -> Message {
 }
 
 /// `comm_info_reply`: the comms of one target, or all.
-pub(crate) fn info(content: &Fields, comms: Vec<(String, String)>) -> Value {
+pub(crate) fn info(content: &Fields, comms: Vec<(String, String)>) -> CommInfoReply {
     let wanted = content.text("target_name").ok();
-    let comms: Map<String, Value> = comms
-        .into_iter()
-        .filter(|(_, target)| wanted.is_none_or(|wanted| wanted == target))
-        .map(|(id, target)| (id, json!({ "target_name": target })))
-        .collect();
-    json!({ "status": "ok", "comms": comms })
+    let comms = comms.into_iter().filter(|(_, target)| wanted.is_none_or(|wanted| wanted == target));
+    let comms = comms.map(|(id, target_name)| (CommId(id), CommInfo { target_name })).collect();
+    CommInfoReply { status: ReplyStatus::Ok, comms, error: None }
 }

@@ -2,7 +2,8 @@
 use super::inspect::code_and_cursor;
 use crate::fields::Fields;
 use ochre_session::front::Completions;
-use serde_json::{Map, Value, json};
+use jupyter_protocol::{CompleteReply, ReplyStatus};
+use serde_json::{Map, Value};
 
 /// Code and cursor (code points).
 pub(crate) fn parse(content: &Fields) -> Result<(&str, usize), String> {
@@ -10,9 +11,8 @@ pub(crate) fn parse(content: &Fields) -> Result<(&str, usize), String> {
 }
 
 /// The experimental field is what JupyterLab and VS Code take kinds and signatures from.
-pub(crate) fn reply(completions: &Completions) -> Value {
+pub(crate) fn reply(completions: Completions) -> CompleteReply {
     let (start, end) = (completions.start, completions.end);
-    let matches: Vec<&str> = completions.items.iter().map(|item| item.text.as_str()).collect();
     let types = completions.items.iter().map(|item| {
         let mut typed = Map::new();
         typed.insert("start".into(), start.into());
@@ -24,12 +24,13 @@ pub(crate) fn reply(completions: &Completions) -> Value {
         }
         Value::Object(typed)
     });
-    let types: Vec<Value> = types.collect();
-    json!({
-        "status": "ok",
-        "matches": matches,
-        "cursor_start": start,
-        "cursor_end": end,
-        "metadata": { "_jupyter_types_experimental": types },
-    })
+    let metadata = Map::from_iter([("_jupyter_types_experimental".to_owned(), types.collect())]);
+    CompleteReply {
+        matches: completions.items.into_iter().map(|item| item.text).collect(),
+        cursor_start: start,
+        cursor_end: end,
+        metadata,
+        status: ReplyStatus::Ok,
+        error: None,
+    }
 }

@@ -1,15 +1,27 @@
 //! Errors as content: of a cell, and of a request that cannot be answered.
+use crate::wire::other;
+use jupyter_protocol::{ErrorOutput, JupyterMessageContent, ReplyError};
 use ochre_session::front::Report;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// `error` on iopub.
-pub(crate) fn content(report: &Report) -> Value {
-    json!({ "ename": report.name, "evalue": report.message, "traceback": report.traceback })
+pub(crate) fn output(report: Report) -> ErrorOutput {
+    ErrorOutput { ename: report.name, evalue: report.message, traceback: report.traceback }
 }
 
-/// A reply that says why there is no answer.
-pub(crate) fn reply(report: &Report) -> Value {
-    json!({ "status": "error", "ename": report.name, "evalue": report.message, "traceback": report.traceback })
+/// The part of a reply that says what went wrong.
+pub(crate) fn part(report: &Report) -> ReplyError {
+    ReplyError { ename: report.name.clone(), evalue: report.message.clone(), traceback: report.traceback.clone() }
+}
+
+/// A reply that says why there is no answer, and nothing else: the crate's types want the answer's fields too.
+pub(crate) fn reply(kind: &str, report: &Report) -> JupyterMessageContent {
+    with_status(kind, "error", report)
+}
+
+pub(super) fn with_status(kind: &str, status: &str, report: &Report) -> JupyterMessageContent {
+    let (name, message, traceback) = (&report.name, &report.message, &report.traceback);
+    other(kind, json!({ "status": status, "ename": name, "evalue": message, "traceback": traceback }))
 }
 
 /// The sender made a mistake.

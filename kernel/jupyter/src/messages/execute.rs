@@ -2,9 +2,9 @@
 use super::{error, mime};
 use crate::fields::Fields;
 use crate::wire::Request;
+use jupyter_protocol::{ExecuteReply, ExecutionCount, ExpressionResult, ReplyError, ReplyStatus};
 use ochre_link::Bundle;
 use ochre_session::front::{Execute, Executed, Payload, Report, Status};
-use serde_json::{Map, Value, json};
 
 /// Only the code must be there; the rest has the protocol's defaults.
 pub(crate) fn parse(request: &Request, content: &Fields) -> Result<Execute, String> {
@@ -21,47 +21,46 @@ pub(crate) fn parse(request: &Request, content: &Fields) -> Result<Execute, Stri
     })
 }
 
-pub(crate) fn reply(executed: &Executed) -> Value {
-    let mut content = match &executed.status {
-        Status::Ok => json!({ "status": "ok" }),
-        Status::Error(report) => error::reply(report),
-        Status::Aborted => json!({ "status": "aborted" }),
+pub(crate) fn reply(executed: &Executed) -> ExecuteReply {
+    let (status, error) = match &executed.status {
+        Status::Ok => (ReplyStatus::Ok, None),
+        Status::Error(report) => (ReplyStatus::Error, Some(Box::new(error::part(report)))),
+        Status::Aborted => (ReplyStatus::Aborted, None),
     };
     let expressions = executed.user_expressions.iter().map(|(name, result)| (name.clone(), expression(result)));
-    content["execution_count"] = executed.count.into();
-    content["user_expressions"] = Value::Object(expressions.collect());
-    content["payload"] = executed.payloads.iter().map(payload).collect();
-    content
+    ExecuteReply {
+        status,
+        execution_count: ExecutionCount(executed.count as usize),
+        payload: executed.payloads.iter().map(payload).collect(),
+        // An empty map, because the crate writes none as null.
+        user_expressions: Some(expressions.collect()),
+        error,
+    }
 }
 
 /// For a request that was not executed: malformed, or queued behind a cell that failed.
-pub(crate) fn not_run(status: Status, count: u32) -> Value {
+pub(crate) fn not_run(status: Status, count: u32) -> ExecuteReply {
     reply(&Executed { count, status, user_expressions: Vec::new(), payloads: Vec::new() })
 }
 
-fn expression(result: &Result<Bundle, Report>) -> Value {
+fn expression(result: &Result<Bundle, Report>) -> ExpressionResult {
     match result {
         Ok(bundle) => {
             let (data, metadata) = mime::parts(bundle);
-            json!({ "status": "ok", "data": data, "metadata": metadata })
+            ExpressionResult::Ok { data, metadata }
         }
-        Err(report) => error::reply(report),
+        Err(report) => {
+            let ReplyError { ename, evalue, traceback } = error::part(report);
+            ExpressionResult::Error { ename, evalue, traceback }
+        }
     }
 }
 
-fn payload(payload: &Payload) -> Value {
-    let mut content = Map::new();
+fn payload(payload: &Payload) -> jupyter_protocol::Payload {
     match payload {
-        Payload::Page(bundle) => {
-            content.insert("source".into(), "page".into());
-            content.insert("data".into(), Value::Object(mime::parts(bundle).0));
-            content.insert("start".into(), 0.into());
-        }
+        Payload::Page(bundle) => jupyter_protocol::Payload::Page { data: mime::parts(bundle).0, start: 0 },
         Payload::NextInput { text, replace } => {
-            content.insert("source".into(), "set_next_input".into());
-            content.insert("text".into(), text.as_str().into());
-            content.insert("replace".into(), (*replace).into());
+            jupyter_protocol::Payload::SetNextInput { text: text.clone(), replace: *replace }
         }
     }
-    Value::Object(content)
 }

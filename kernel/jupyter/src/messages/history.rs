@@ -1,7 +1,7 @@
 //! `history_request`, `history_reply`. Clients send only the fields that they care about.
 use crate::fields::Fields;
+use jupyter_protocol::{HistoryEntry as Entry, HistoryReply};
 use ochre_session::front::{HistoryEntry, HistoryQuery};
-use serde_json::{Value, json};
 
 /// Entries of a tail when the client does not say how many: as many as jupyter_console asks for.
 const TAIL: usize = 1_000;
@@ -25,13 +25,19 @@ pub(crate) fn parse(content: &Fields) -> Result<HistoryQuery, String> {
 }
 
 /// With `output`, an entry's third part is a pair; strict clients want a text there also when there was no output.
-pub(crate) fn reply(content: &Fields, entries: Vec<HistoryEntry>) -> Value {
+pub(crate) fn reply(content: &Fields, entries: Vec<HistoryEntry>) -> HistoryReply {
     let with_output = content.flag("output", false);
     let history = entries.into_iter().map(|entry| {
-        let HistoryEntry { session, line, input, output } = entry;
-        if with_output { json!([session, line, [input, output.unwrap_or_default()]]) } else { json!([session, line, input]) }
+        let HistoryEntry { input, output, .. } = entry;
+        // Both are numbers that we gave, from 1.
+        let (session, line) = (entry.session as usize, entry.line as usize);
+        if with_output {
+            Entry::InputOutput(session, line, (input, output.unwrap_or_default()))
+        } else {
+            Entry::Input(session, line, input)
+        }
     });
-    json!({ "status": "ok", "history": history.collect::<Vec<_>>() })
+    HistoryReply::new(history.collect())
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! `input_request`, `input_reply`: on the stdin socket, between the kernel and the client whose cell asks.
 use crate::fields::Fields;
 use crate::wire::Message;
-use serde_json::json;
+use jupyter_protocol::InputRequest;
 
 pub(crate) fn request(prompt: &str, password: bool) -> Message {
-    Message::new("input_request", json!({ "prompt": prompt, "password": password }))
+    Message::new(InputRequest { prompt: prompt.into(), password })
 }
 
 /// What was typed; nothing when the reply has none.

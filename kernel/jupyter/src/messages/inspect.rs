@@ -1,8 +1,8 @@
 //! `inspect_request`, `inspect_reply`.
 use super::mime;
 use crate::fields::Fields;
+use jupyter_protocol::{InspectReply, ReplyStatus};
 use ochre_link::Bundle;
-use serde_json::{Value, json};
 
 /// Code, cursor (code points) and detail level.
 pub(crate) fn parse(content: &Fields) -> Result<(&str, usize, u8), String> {
@@ -18,9 +18,9 @@ pub(super) fn code_and_cursor(content: &Fields) -> Result<(&str, usize), String>
     Ok((code, cursor))
 }
 
-pub(crate) fn reply(found: Option<&Bundle>) -> Value {
+pub(crate) fn reply(found: Option<&Bundle>) -> InspectReply {
     let (data, metadata) = found.map(mime::parts).unwrap_or_default();
-    json!({ "status": "ok", "found": found.is_some(), "data": data, "metadata": metadata })
+    InspectReply { found: found.is_some(), data, metadata, status: ReplyStatus::Ok, error: None }
 }
 
 #[cfg(test)]

@@ -1,19 +1,17 @@
 //! `is_complete_request`, `is_complete_reply`.
 use super::error;
+use jupyter_protocol::{IsCompleteReply, JupyterMessageContent};
 use ochre_session::front::{Completeness, Report};
-use serde_json::{Value, json};
 
-pub(crate) fn reply(completeness: &Completeness) -> Value {
+pub(crate) fn reply(completeness: Completeness) -> IsCompleteReply {
     match completeness {
-        Completeness::Complete => json!({ "status": "complete" }),
-        Completeness::Incomplete { indent } => json!({ "status": "incomplete", "indent": indent }),
-        Completeness::Invalid => json!({ "status": "invalid" }),
+        Completeness::Complete => IsCompleteReply::complete(),
+        Completeness::Incomplete { indent } => IsCompleteReply::incomplete(indent),
+        Completeness::Invalid => IsCompleteReply::invalid(),
     }
 }
 
 /// This reply has no `error` among its states.
-pub(crate) fn refused(report: &Report) -> Value {
-    let mut content = error::reply(report);
-    content["status"] = "unknown".into();
-    content
+pub(crate) fn refused(report: &Report) -> JupyterMessageContent {
+    error::with_status("is_complete_reply", "unknown", report)
 }

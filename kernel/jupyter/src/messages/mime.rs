@@ -1,12 +1,14 @@
 //! Bundles as the `data` and `metadata` of displays.
 use base64::Engine as _;
+use jupyter_protocol::{Media, MediaType};
 use ochre_link::{Bundle, Data};
 use serde_json::{Map, Value};
 
-/// `data` and `metadata`.
-pub(crate) fn parts(bundle: &Bundle) -> (Map<String, Value>, Map<String, Value>) {
-    let data = bundle.data.iter().map(|(media, data)| (media.clone(), value(data))).collect();
-    (data, bundle.metadata.as_deref().map(object).unwrap_or_default())
+/// `data` and `metadata`. Any media type may come from a cell, also one that the crate has no variant for;
+/// `Other` writes them all alike (and the variant for tables would leave fields out).
+pub(crate) fn parts(bundle: &Bundle) -> (Media, Map<String, Value>) {
+    let data = bundle.data.iter().map(|(media, data)| MediaType::Other((media.clone(), value(data))));
+    (Media::new(data.collect()), bundle.metadata.as_deref().map(object).unwrap_or_default())
 }
 
 fn value(data: &Data) -> Value {
@@ -36,7 +38,7 @@ mod tests {
             .with("application/x+json", Data::Json("{broken".into()));
         let (data, metadata) = parts(&Bundle { metadata: Some("{\"isolated\":true}".into()), ..bundle });
         let expected = json!({"text/plain":"é","image/png":"AP8=","application/json":{"a":[1]},"application/x+json":"{broken"});
-        assert_eq!(Value::Object(data), expected);
+        assert_eq!(serde_json::to_value(data).unwrap(), expected);
         assert_eq!(Value::Object(metadata), json!({"isolated":true}));
     }
 }

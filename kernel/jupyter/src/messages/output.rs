@@ -2,42 +2,48 @@
 //! `error`, `clear_output`, `comm_*`.
 use super::{comm, error, mime};
 use crate::wire::Message;
+use jupyter_protocol::{
+    ClearOutput, DisplayData, ExecuteInput, ExecuteResult, ExecutionCount, StreamContent, Transient, UpdateDisplayData,
+};
 use ochre_link::{Bundle, Stream};
 use ochre_session::front::Output;
-use serde_json::json;
 
 /// The message of an output; none for a question, which goes to one client only.
 pub(crate) fn message(output: Output) -> Option<Message> {
     Some(match output {
         Output::Started { code, count } => {
-            Message::new("execute_input", json!({ "code": code, "execution_count": count }))
+            Message::new(ExecuteInput { code, execution_count: ExecutionCount(count as usize) })
         }
         Output::Stream { stream: which, text } => stream(which, &text),
         Output::Display { bundle, id, update } => display(&bundle, id, update),
         Output::Result { bundle, count } => result(&bundle, count),
-        Output::Error(report) => Message::new("error", error::content(&report)),
-        Output::Clear { wait } => Message::new("clear_output", json!({ "wait": wait })),
+        Output::Error(report) => Message::new(error::output(report)),
+        Output::Clear { wait } => Message::new(ClearOutput { wait }),
         Output::Comm(message) => comm::message(message),
         Output::Input { .. } => return None,
     })
 }
 
 pub(crate) fn stream(stream: Stream, text: &str) -> Message {
-    let name = match stream {
-        Stream::Stdout => "stdout",
-        Stream::Stderr => "stderr",
-    };
-    Message::new("stream", json!({ "name": name, "text": text }))
+    Message::new(match stream {
+        Stream::Stdout => StreamContent::stdout(text),
+        Stream::Stderr => StreamContent::stderr(text),
+    })
 }
 
-fn display(bundle: &Bundle, id: Option<String>, update: bool) -> Message {
-    let kind = if update { "update_display_data" } else { "display_data" };
+fn display(bundle: &Bundle, display_id: Option<String>, update: bool) -> Message {
     let (data, metadata) = mime::parts(bundle);
-    let transient = id.map_or_else(|| json!({}), |id| json!({ "display_id": id }));
-    Message::new(kind, json!({ "data": data, "metadata": metadata, "transient": transient }))
+    let transient = Transient { display_id };
+    if update {
+        Message::new(UpdateDisplayData { data, metadata, transient })
+    } else {
+        Message::new(DisplayData { data, metadata, transient: Some(transient) })
+    }
 }
 
+/// An empty `transient`, because the crate writes none as null.
 fn result(bundle: &Bundle, count: u32) -> Message {
     let (data, metadata) = mime::parts(bundle);
-    Message::new("execute_result", json!({ "execution_count": count, "data": data, "metadata": metadata }))
+    let transient = Some(Transient::default());
+    Message::new(ExecuteResult { execution_count: ExecutionCount(count as usize), data, metadata, transient })
 }

@@ -1,10 +1,12 @@
 //! `usage_request`, `usage_reply`: not in the protocol's text; as ipykernel answers it, for the sidebar of
 //! jupyter-resource-usage.
+use crate::wire::other;
+use jupyter_protocol::JupyterMessageContent;
 use ochre_session::front::Usage;
-use serde_json::{Value, json};
+use serde_json::json;
 
-pub(crate) fn reply(usage: &Usage) -> Value {
-    json!({
+pub(crate) fn reply(usage: &Usage) -> JupyterMessageContent {
+    let content = json!({
         "hostname": usage.host,
         "pid": usage.pid,
         "kernel_cpu": usage.cpu,
@@ -17,5 +19,6 @@ pub(crate) fn reply(usage: &Usage) -> Value {
             "used": usage.host_memory_used,
             "percent": usage.host_memory_percent,
         },
-    })
+    });
+    other("usage_reply", content)
 }
