@@ -4,6 +4,7 @@ mod support;
 use ochre_session::engine::{Context, Engine, Outcome};
 use ochre_session::front::{Output, Report};
 use ochre_session::ochre_engine::OchreEngine;
+use ochre_session::worker::proxy::Faults;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -112,7 +113,7 @@ impl Session {
     }
 }
 
-/// SEMANTICS: "An interrupt of a loop of your own stops it at once and keeps all variables."
+/// SEMANTICS: "An interrupt stops a running cell and keeps every variable."
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupted_loop_keeps_all_variables() {
     let mut s = Session::new();
@@ -124,8 +125,7 @@ async fn an_interrupted_loop_keeps_all_variables() {
     assert_eq!(s.run("n > 0").await.value(), "true");
 }
 
-/// SEMANTICS: "A cell that does not notice an interrupt is detached after 2 seconds: the prompt returns, what the
-/// cell does not use can be used, and what it uses comes back when it ends."
+/// SEMANTICS: "A cell that does not notice an interrupt is detached after 2 seconds."
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cell_that_does_not_react_is_detached() {
     let mut s = Session::new();
@@ -169,8 +169,7 @@ async fn a_compilation_is_interrupted() {
     assert!(s.run("y").await.error().contains("cannot find value"));
 }
 
-/// SEMANTICS: "When the worker dies (segmentation fault, abort, exit, stack overflow, out of memory) the cell
-/// reports how; definitions stay, variables are gone until `%recover`."
+/// SEMANTICS: "`%recover` runs again, from the cache, the cells that made or may have changed the lost variables."
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_worker_is_reported_and_recovered() {
     for (code, words) in [
@@ -223,7 +222,7 @@ async fn a_thread_that_prints_later_is_heard() {
     assert!(heard.await);
 }
 
-/// The cache serves another session: nothing is compiled, the results are the same.
+/// SEMANTICS: "Cells whose text and surroundings are unchanged are not compiled again."
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_session_compiles_nothing() {
     let cells = ["#[derive(Debug, Clone)] struct Cached { a: i32 }", "let c = Cached { a: 1 };", "let d = c;", "println!(\"{d:?}\");", "for i in 0..3 { println!(\"{}\", i * d.a); }"];
@@ -237,7 +236,7 @@ async fn a_second_session_compiles_nothing() {
     }
 }
 
-/// `%dep`: a crate is built once, used by cells, and shares what the prelude has.
+/// SEMANTICS: "A crate that `%dep` added is built once, and shares what the prelude has."
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dependency_is_built_once_and_shared() {
     let mut s = Session::new();
@@ -284,4 +283,28 @@ async fn two_sessions_at_once() {
     };
     let (a, b) = tokio::join!(run(), run());
     assert_eq!((a.as_str(), b.as_str()), ("21", "21"));
+}
+
+/// A line that breaks at any byte is said to have broken, and the next cell has a new worker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_is_cut_costs_the_variables_and_nothing_else() {
+    for (seed, cut) in [(1, 300), (2, 900), (3, 1500), (4, 2500)] {
+        let faults = Faults { seed, cut_from_worker: Some(cut), ..Faults::default() };
+        let mut s = Session { engine: support::engine_behind(faults), count: 0 };
+        let mut broke = None;
+        for i in 0..40 {
+            let ran = s.run("let n = 5; println!(\"some text to fill the line\"); n + 1").await;
+            match ran.error {
+                None => assert_eq!(ran.value(), "6"),
+                Some(_) => {
+                    broke = Some((i, ran.error()));
+                    break;
+                }
+            }
+        }
+        let (_, error) = broke.expect("the line breaks within forty cells");
+        assert!(error.contains("worker"), "cut after {cut}: {error}");
+        let ran = s.run("fn after() -> i32 { 7 }\nafter()").await;
+        assert!(ran.error.is_some() || ran.value() == "7", "{ran:?}");
+    }
 }

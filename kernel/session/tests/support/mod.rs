@@ -1,6 +1,7 @@
 //! What the tests of real cells share: an engine over the staged prelude.
 use ochre_cells::{Cache, Compiler, Prelude, dependencies::Workshop};
 use ochre_session::ochre_engine::{EngineParts, OchreEngine};
+use ochre_session::worker::proxy::{Faults, Faulty};
 use ochre_session::worker::{LocalWorker, Target};
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -58,8 +59,18 @@ fn target(prelude: &Prelude) -> Arc<dyn Target> {
 }
 
 /// An engine as users have it.
+#[allow(dead_code, reason = "the tests of the other engine have their own")]
 pub fn engine() -> OchreEngine {
     OchreEngine::new(parts())
+}
+
+/// An engine whose worker is behind a line that delays, splits and perhaps cuts.
+#[allow(dead_code)] // not every test program that shares this module has a bad line
+pub fn engine_behind(faults: Faults) -> OchreEngine {
+    let mut parts = parts();
+    let prelude = parts.prelude.clone();
+    parts.target = Arc::new(Faulty { target: LocalWorker::new(&prelude.dir, &sysroot().join("lib")), faults });
+    OchreEngine::new(parts)
 }
 
 /// Waits for a future, and says what it waited for when it does not come.
