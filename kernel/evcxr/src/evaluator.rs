@@ -62,6 +62,11 @@ impl Work {
         self.changed.notify_all();
     }
 
+    /// A cell has come: from now on an interrupt concerns it, also while evcxr is still starting.
+    pub fn expect_cell(&self) {
+        self.change(|state| (state.busy, state.interrupted) = (true, false));
+    }
+
     /// The running cell is to stop.
     pub fn interrupt(&self) {
         self.change(|state| (state.interrupted, state.answer) = (state.busy, Some(None)));
@@ -142,7 +147,6 @@ impl Evaluator {
     fn cell(&mut self, cell: CellId, code: &str, allow_stdin: bool) {
         self.work.out.begin(cell);
         self.work.streams.begin();
-        self.work.change(|state| (state.busy, state.interrupted) = (true, false));
         let result = self.evaluate(code, allow_stdin);
         let (end, value) = self.settle(result, code);
         self.work.change(|state| (state.busy, state.interrupted, state.answer) = (false, false, None));
@@ -257,7 +261,7 @@ enum Trouble {
 fn start(work: &Arc<Work>) -> Result<(CommandContext, Arc<Mutex<Child>>), Error> {
     let mut relay = Command::new(std::env::current_exe()?);
     relay.arg(RELAY).env(TOKEN_VARIABLE, &work.token);
-    let started = catch_unwind(|| EvalContext::with_subprocess_command(relay));
+    let started = catch_unwind(AssertUnwindSafe(|| EvalContext::with_subprocess_command(relay)));
     let (context, outputs) = started.map_err(|_| Error::Message("it panicked".into()))??;
     let (reading, printing) = (work.clone(), work.clone());
     std::thread::spawn(move || {

@@ -83,7 +83,10 @@ fn handle(message: ToWorker, out: &Out, work: &Work, jobs: &Sender<Job>) {
     // The evaluator lives as long as the reader.
     let post = |job: Job| drop(jobs.send(job));
     match message {
-        ToWorker::Evaluate { cell, code, allow_stdin } => post(Job::Evaluate { cell, code, allow_stdin }),
+        ToWorker::Evaluate { cell, code, allow_stdin } => {
+            work.expect_cell();
+            post(Job::Evaluate { cell, code, allow_stdin });
+        }
         ToWorker::Interrupt => work.interrupt(),
         ToWorker::InputReply { text } => work.answer(text),
         ToWorker::Forget { .. } => post(Job::Variables),
