@@ -140,7 +140,8 @@ impl Make {
                 self.out.user(source, tail, &cell.body.edits);
                 self.out.push(") { __v => { __cx.begin_evcxr(); __v.evcxr_display(); if __cx.wants_show() { (&&&&__rt::Probe(__v)).ochre_show(__cx); } } } }\n");
             } else {
-                self.out.push("(&&&&__rt::Probe(&(");
+                // A tail such as `panic!(..)` never gives a value: what is written around it is unreachable, and not the user's.
+                self.out.push("#[allow(unreachable_code)]\n(&&&&__rt::Probe(&(");
                 self.out.user(source, tail, &cell.body.edits);
                 self.out.push("))).ochre_show(__cx);\n");
             }
