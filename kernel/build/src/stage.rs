@@ -65,6 +65,9 @@ pub fn build_prelude(source: &Path, cache: &Cache, compiler: &Compiler, root: &P
 fn set_current(root: &Path, prelude: &Path) -> Result<(), Error> {
     let link = root.join(CURRENT);
     let before = link.canonicalize().ok();
+    if before.is_some() && before == prelude.canonicalize().ok() {
+        return Ok(());
+    }
     let fresh = root.join(format!(".{CURRENT}.{}", std::process::id()));
     let _ = std::fs::remove_file(&fresh);
     std::os::unix::fs::symlink(prelude.file_name().unwrap_or_default(), &fresh).map_err(Error::file("link", &fresh))?;
@@ -256,6 +259,7 @@ mod tests {
             set_current(root.path(), &prelude).unwrap();
             assert!(root.path().join(CURRENT).canonicalize().unwrap().ends_with(name));
         }
+        set_current(root.path(), &root.path().join("c")).unwrap();
         assert!(!root.path().join("a").exists());
         assert!(root.path().join("b").exists() && root.path().join("c").exists());
     }
