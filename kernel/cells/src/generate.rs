@@ -9,7 +9,7 @@
 //! }
 //! ```
 use crate::diagnostics::{CellSource, SourceMap};
-use crate::model::{Unit, Variable};
+use crate::model::{Imported, Unit, Variable};
 use crate::parse::{Binding, Cell};
 use crate::plan::{BodyKind, Plan};
 use crate::scope::Scope;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Lints that speak of what the user cannot see or of what is normal in a notebook.
 const ALLOW: &str = "#![allow(unused_imports, unused_variables, unused_assignments, unused_mut, dead_code, unused_macros, unused_parens, unused_braces, unused_labels, \
 unused_attributes, redundant_semicolons, nonstandard_style, private_interfaces, private_bounds, path_statements, unused_doc_comments, unexpected_cfgs, \
-improper_ctypes_definitions, static_mut_refs, unstable_name_collisions, macro_expanded_macro_exports_accessed_by_absolute_paths)]\n";
+improper_ctypes_definitions, static_mut_refs, unreachable_code, unstable_name_collisions, macro_expanded_macro_exports_accessed_by_absolute_paths)]\n";
 
 /// What a stretch of generated text is for: an error there is met with another plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +53,38 @@ pub fn unit(unit: &Unit, scope: &Scope) -> SourceMap {
 }
 
 fn header(scope: &Scope, out: &mut Writer) {
-    for line in &scope.lines {
-        out.push(line);
+    for (line, imported) in &scope.lines {
+        match imported {
+            Some(imported) => import(line, imported, out),
+            None => out.push(line),
+        }
         out.push("\n");
     }
     if scope.heavy {
         out.push("use ::ochre::__prelude::*;\n");
     }
+}
+
+/// A `use` line of the user's for one name: the parts of it that stand in the cell are the cell's.
+fn import(line: &str, imported: &Imported, out: &mut Writer) {
+    let mut rest = line;
+    for place in &imported.import.places {
+        let Some(word) = imported.source.text.get(place.clone()) else { continue };
+        if let Some(at) = rest.find(word) {
+            out.push(&rest[..at]);
+            out.user(&imported.source, place, &[]);
+            rest = &rest[at + word.len()..];
+        }
+    }
+    out.push(rest);
+}
+
+/// The imports of a cell that has nothing else, to be checked when they are written.
+pub fn imports(scope: &Scope) -> SourceMap {
+    let mut out = Writer::default();
+    out.push(ALLOW);
+    header(scope, &mut out);
+    out.finish()
 }
 
 /// The text of a cell that `syn` could not split: rustc tells what is wrong with it.

@@ -57,7 +57,14 @@ impl Unit {
 pub enum Definition {
     /// An item of the unit of that name.
     Item { unit: String },
-    Import(Import),
+    Import(Imported),
+}
+
+/// An import and the cell that it stands in.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    pub import: Import,
+    pub source: Arc<CellSource>,
 }
 
 /// A stored variable, as the compiler needs it.
@@ -78,7 +85,7 @@ pub struct Model {
     pub units: BTreeMap<String, Arc<Unit>>,
     pub names: HashMap<String, Definition>,
     /// Globs and `as _` imports, each once, in order.
-    pub silent: Vec<Import>,
+    pub silent: Vec<Imported>,
     pub variables: BTreeMap<String, Variable>,
     /// Why a variable that was there is not: for the hint.
     pub gone: HashMap<String, String>,
@@ -95,7 +102,7 @@ impl Model {
         for item in items {
             let piece = Piece { item: item.clone(), source: source.clone() };
             match &item.kind {
-                ItemKind::Use(imports) => self.import(imports),
+                ItemKind::Use(imports) => self.import(imports, source),
                 ItemKind::Static(_) | ItemKind::Statics(_) => statics.push(piece),
                 _ => own.push(piece),
             }
@@ -143,15 +150,17 @@ impl Model {
         }
     }
 
-    fn import(&mut self, imports: &[Import]) {
+    fn import(&mut self, imports: &[Import], source: &Arc<CellSource>) {
         for import in imports {
+            let imported = Imported { import: import.clone(), source: source.clone() };
             match &import.name {
                 Some(name) => {
-                    // `use serde;` or a name that is imported from where it is defined anyway.
-                    self.names.insert(name.clone(), Definition::Import(import.clone()));
+                    self.names.insert(name.clone(), Definition::Import(imported));
                 }
-                None if !self.silent.contains(import) => self.silent.push(import.clone()),
-                None => {}
+                None => {
+                    self.silent.retain(|s| s.import.line != import.line);
+                    self.silent.push(imported);
+                }
             }
         }
     }

@@ -56,7 +56,6 @@ pub struct Compiled {
     pub bound: Vec<(Binding, Bound)>,
     candidate: Model,
     label: String,
-    maps: Vec<(String, Arc<SourceMap>)>,
 }
 
 impl Compiled {
@@ -89,6 +88,45 @@ pub enum Refused {
     Cache(#[from] std::io::Error),
 }
 
+/// What generated files' places are in cells.
+pub struct Places(Arc<HashMap<String, Arc<SourceMap>>>);
+
+impl Places {
+    /// A text in which `c_12ab….rs:7:43` has become `cell [2]:1:9` (the panic messages of other threads).
+    pub fn reword(&self, text: String) -> String {
+        let mut out = String::new();
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find("c_") {
+            let (before, after) = rest.split_at(at);
+            out.push_str(before);
+            match self.place(after) {
+                Some((place, len)) => {
+                    out.push_str(&place);
+                    rest = &after[len..];
+                }
+                None => {
+                    out.push_str("c_");
+                    rest = &after[2..];
+                }
+            }
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// The place that a text begins with, in words, and how many bytes name it.
+    fn place(&self, text: &str) -> Option<(String, usize)> {
+        let (name, after) = text.split_once(".rs:")?;
+        let map = self.0.get(name)?;
+        let digits = |t: &str| t.len() - t.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let line = &after[..digits(after)];
+        let after = after[line.len()..].strip_prefix(':')?;
+        let column = &after[..digits(after)];
+        let (origin, at, column_there) = diagnostics::place(map, line.parse().ok()?, column.parse().ok()?)?;
+        Some((format!("{}:{at}:{column_there}", origin.0.label), name.len() + 4 + line.len() + 1 + column.len()))
+    }
+}
+
 /// A unit that was built.
 #[derive(Clone)]
 struct Built {
@@ -111,7 +149,7 @@ pub struct Notebook {
     pub opt: OptLevel,
     pub overflow_checks: bool,
     /// Generated files of this session by crate, for panics and for notes on earlier cells.
-    maps: HashMap<String, Arc<SourceMap>>,
+    maps: Arc<HashMap<String, Arc<SourceMap>>>,
     /// How often a cell's items with statics were executed: each execution has its own.
     executions: HashMap<Key, u64>,
 }
@@ -130,7 +168,7 @@ struct Work<'a> {
 impl Notebook {
     /// A new session.
     pub fn new(prelude: Arc<Prelude>, compiler: Compiler, cache: Cache) -> Self {
-        Self { prelude, compiler, cache, model: Model::default(), opt: OptLevel::Auto, overflow_checks: true, maps: HashMap::new(), executions: HashMap::new() }
+        Self { prelude, compiler, cache, model: Model::default(), opt: OptLevel::Auto, overflow_checks: true, maps: Arc::default(), executions: HashMap::new() }
     }
 
     /// Compiles a cell against the session as it is; nothing of the session changes.
@@ -149,8 +187,11 @@ impl Notebook {
         let label = source.label.clone();
         let mut out = Compiled {
             load, entry: None, warnings: Vec::new(), cached: false, heavy: false, text: String::new(), takes: Vec::new(), consumed: Vec::new(),
-            bound: Vec::new(), candidate: Model::default(), label, maps: Vec::new(),
+            bound: Vec::new(), candidate: Model::default(), label,
         };
+        if touched.is_empty() && cell.body.is_empty() {
+            self.check_imports(&mut work, &cell).await?;
+        }
         if !cell.body.is_empty() {
             self.body(&mut work, &cell, &mut out).await?;
         } else if let Some((_, map)) = work.maps.last() {
@@ -158,14 +199,14 @@ impl Notebook {
         }
         out.cached = !work.compiled_something;
         out.warnings = work.warnings;
-        out.maps = work.maps;
+        // Now, not with the commit: what the running cell prints may name places in them.
+        Arc::make_mut(&mut self.maps).extend(work.maps);
         out.candidate = work.model;
         Ok(out)
     }
 
     /// Makes a compiled cell's definitions the session's. `stored` are the variables that the worker has now.
     pub fn commit(&mut self, compiled: Compiled, completed: bool, stored: &BTreeSet<String>) {
-        self.maps.extend(compiled.maps);
         let before = std::mem::replace(&mut self.model, compiled.candidate);
         self.model.variables = before.variables;
         if completed {
@@ -208,6 +249,11 @@ impl Notebook {
         self.maps.get(name).map(|m| &**m)
     }
 
+    /// The places of all generated files, for texts that name them.
+    pub fn places(&self) -> Places {
+        Places(self.maps.clone())
+    }
+
     /// Names for cleaning texts of the compiler.
     pub fn names(&self) -> Names {
         let files = self.maps.iter().map(|(name, map)| (format!("{name}.rs"), map.clone())).collect();
@@ -233,6 +279,34 @@ impl Notebook {
         let ran = self.compiler.run(&job, scratch.path(), work.stop).await?;
         let messages = diagnostics::parse(&ran.messages);
         Ok(self.errors(work, &messages, &map))
+    }
+
+    /// A cell of imports alone: what they name must be there now, not when somebody uses it.
+    async fn check_imports(&mut self, work: &mut Work<'_>, cell: &Cell) -> Result<(), Refused> {
+        let mut mentions = crate::tokens::Mentions::default();
+        let imports = cell.items.iter().filter_map(|i| if let ItemKind::Use(imports) = &i.kind { Some(imports) } else { None }).flatten();
+        mentions.names.extend(imports.flat_map(|i| [Some(i.root.clone()), i.name.clone()]).flatten());
+        if mentions.names.is_empty() {
+            return Ok(());
+        }
+        let mut scope = scope::of(&work.model, &self.prelude, &mentions, &BTreeSet::new(), &work.source.text, false, None);
+        let below = self.below(work, &scope.units).await?;
+        self.take_over(&below, &mut scope);
+        let map = generate::imports(&scope);
+        let mut job = self.job("c_imports".into(), map.generated.clone(), false, 0, &scope);
+        job.check_only = true;
+        below.link(&mut job);
+        let key = self.key(&job, &below.keys);
+        if self.cache.note(&key).is_some() {
+            return Ok(());
+        }
+        work.compiled_something = true;
+        let scratch = self.cache.scratch()?;
+        let ran = self.compiler.run(&job, scratch.path(), work.stop).await?;
+        if !ran.success {
+            return Err(self.errors(work, &diagnostics::parse(&ran.messages), &map));
+        }
+        Ok(self.cache.put_note(&key, "")?)
     }
 
     fn errors(&self, work: &Work, messages: &[diagnostics::RustcMessage], map: &SourceMap) -> Refused {
@@ -440,7 +514,7 @@ impl Notebook {
         let layers = self.layers_of(scope);
         scope.heavy |= self.model.layers[..layers].iter().any(|l| l.heavy);
         for layer in &self.model.layers[..layers] {
-            scope.lines.insert(format!("extern crate {} as _;", layer.crate_name));
+            scope.lines.insert(format!("extern crate {} as _;", layer.crate_name), None);
         }
     }
 

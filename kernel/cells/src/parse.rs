@@ -124,6 +124,8 @@ pub struct Import {
     pub line: String,
     /// First segment of the path.
     pub root: String,
+    /// Bytes of the cell where the root and the imported name stand, so that errors point there.
+    pub places: Vec<Range<usize>>,
 }
 
 impl ItemKind {
@@ -249,13 +251,13 @@ fn kind_of(item: &SynItem, text: &str, all: &[Token]) -> ItemKind {
         SynItem::Impl(i) => ItemKind::Impl(impl_of(i, all)),
         SynItem::Use(i) => {
             let mut imports = Vec::new();
-            flatten_use(&i.tree, if i.leading_colon.is_some() { "::" } else { "" }, &mut imports);
+            flatten_use(&i.tree, if i.leading_colon.is_some() { "::" } else { "" }, None, &mut imports);
             ItemKind::Use(imports)
         }
         SynItem::ExternCrate(i) => {
             let name = i.rename.as_ref().map_or_else(|| s(&i.ident), |(_, n)| s(n));
             let line = text[item.span().byte_range()].to_owned();
-            ItemKind::Use(vec![Import { name: Some(name), line, root: s(&i.ident) }])
+            ItemKind::Use(vec![Import { name: Some(name), line, root: s(&i.ident), places: vec![i.ident.span().byte_range()] }])
         }
         SynItem::ForeignMod(i) => ItemKind::Other(i.items.iter().filter_map(foreign_name).collect()),
         _ => ItemKind::Other(Vec::new()),
@@ -308,27 +310,31 @@ fn impl_of(i: &syn::ItemImpl, all: &[Token]) -> Impl {
     Impl { target, of_trait, header, members }
 }
 
-/// One import per name, so that a later definition of a name replaces only that.
-fn flatten_use(tree: &UseTree, prefix: &str, out: &mut Vec<Import>) {
-    let root = |path: &str| path.trim_start_matches("::").split("::").next().unwrap_or_default().trim_start_matches("r#").to_owned();
-    let mut push = |name: Option<String>, path: String| {
-        let root = root(&path);
-        out.push(Import { name, line: format!("use {path};"), root });
+/// One import per name, so that a later definition of a name replaces only that. `root` is where the path begins.
+fn flatten_use(tree: &UseTree, prefix: &str, root: Option<Range<usize>>, out: &mut Vec<Import>) {
+    let first = |path: &str| path.trim_start_matches("::").split("::").next().unwrap_or_default().trim_start_matches("r#").to_owned();
+    let mut push = |name: Option<String>, path: String, leaf: Option<Range<usize>>| {
+        let first = first(path.split(" as ").next().unwrap_or(&path));
+        let places = root.clone().into_iter().chain(leaf).collect();
+        out.push(Import { name, line: format!("use {path};"), root: first, places });
     };
     match tree {
-        UseTree::Path(p) => flatten_use(&p.tree, &format!("{prefix}{}::", p.ident), out),
+        UseTree::Path(p) => {
+            let root = root.or_else(|| Some(p.ident.span().byte_range()));
+            flatten_use(&p.tree, &format!("{prefix}{}::", p.ident), root, out);
+        }
         UseTree::Name(n) if n.ident == "self" => {
             let path = prefix.trim_end_matches("::").to_owned();
-            push(path.rsplit("::").next().map(str::to_owned), path);
+            push(path.rsplit("::").next().map(str::to_owned), path, None);
         }
-        UseTree::Name(n) => push(Some(n.ident.to_string()), format!("{prefix}{}", n.ident)),
+        UseTree::Name(n) => push(Some(n.ident.to_string()), format!("{prefix}{}", n.ident), Some(n.ident.span().byte_range())),
         UseTree::Rename(r) => {
             let path = if r.ident == "self" { prefix.trim_end_matches("::").to_owned() } else { format!("{prefix}{}", r.ident) };
             let name = (r.rename != "_").then(|| r.rename.to_string());
-            push(name, format!("{path} as {}", r.rename));
+            push(name, format!("{path} as {}", r.rename), Some(r.ident.span().byte_range()));
         }
-        UseTree::Glob(_) => push(None, format!("{prefix}*")),
-        UseTree::Group(g) => g.items.iter().for_each(|t| flatten_use(t, prefix, out)),
+        UseTree::Glob(_) => push(None, format!("{prefix}*"), None),
+        UseTree::Group(g) => g.items.iter().for_each(|t| flatten_use(t, prefix, root.clone(), out)),
     }
 }
 

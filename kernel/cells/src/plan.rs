@@ -114,5 +114,8 @@ fn touched<'a>(error: &RustcMessage, regions: &'a [(Range<usize>, Region)]) -> O
     if matches!(code, "E0382" | "E0381") {
         return error.spans.iter().filter(|s| s.is_primary).find_map(|s| inside(s.byte_start));
     }
-    all.find(|r| matches!(r, Region::Store(_)))
+    // "cannot move out of `text`": what is stored first is borrowed by what is stored later.
+    let is_store = |r: &&Region| matches!(r, Region::Store(_));
+    let borrower = error.spans.iter().filter(|s| !s.is_primary).filter_map(|s| inside(s.byte_start)).find(is_store);
+    borrower.or_else(|| all.find(is_store))
 }

@@ -1,16 +1,16 @@
 //! What a stretch of code needs around it: `use` lines, crates, and whether it needs the whole prelude.
-use crate::model::{Definition, Model, Unit};
+use crate::model::{Definition, Imported, Model, Unit};
 use crate::names;
-use crate::parse::{Import, ItemKind};
+use crate::parse::ItemKind;
 use crate::prelude::Prelude;
 use crate::tokens::Mentions;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The surroundings of a generated crate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// `use` lines, in a fixed order.
-    pub lines: BTreeSet<String>,
+    /// `use` lines in a fixed order; those of the user's with where they stand.
+    pub lines: BTreeMap<String, Option<Imported>>,
     /// Units that it names.
     pub units: BTreeSet<String>,
     /// Crates of the prelude and of the user that it names.
@@ -59,7 +59,7 @@ impl Finder<'_> {
     }
 
     fn item(&mut self, name: &str, unit: &str) {
-        self.scope.lines.insert(format!("use {unit}::{name};"));
+        self.scope.lines.insert(format!("use {unit}::{name};"), None);
         self.scope.units.insert(unit.to_owned());
         let Some(piece) = self.model.piece(name) else { return };
         // A macro's body is resolved where it is used: what it mentions must be there too.
@@ -71,8 +71,9 @@ impl Finder<'_> {
         }
     }
 
-    fn import(&mut self, import: &Import) {
-        self.scope.lines.insert(import.line.clone());
+    fn import(&mut self, imported: &Imported) {
+        let import = &imported.import;
+        self.scope.lines.insert(import.line.clone(), Some(imported.clone()));
         if import.name.as_deref() != Some(&import.root) {
             self.name(&import.root, &|_| false);
         } else {
@@ -107,7 +108,7 @@ impl Finder<'_> {
     }
 
     /// Imports that may be traits: their methods are used without the name.
-    fn named_traits(&self) -> impl Iterator<Item = &Import> {
+    fn named_traits(&self) -> impl Iterator<Item = &Imported> {
         let names = self.model.names.iter().filter(|(name, _)| name.starts_with(char::is_uppercase) && !self.own.contains(*name));
         names.filter_map(|(_, definition)| match definition {
             Definition::Import(import) => Some(import),
@@ -117,12 +118,13 @@ impl Finder<'_> {
 
     /// Globs, `as _` and named traits: of std always, of the user's modules always, of the prelude's crates where it is linked.
     fn silent(&mut self) {
-        for import in self.model.silent.iter().chain(self.named_traits()).cloned().collect::<Vec<_>>() {
+        for imported in self.model.silent.iter().chain(self.named_traits()).cloned().collect::<Vec<_>>() {
+            let import = &imported.import;
             let standard = matches!(import.root.as_str(), "std" | "core" | "alloc");
             let users = self.model.names.contains_key(&import.root) || self.model.asked_for(&import.root);
             let linked = self.scope.heavy && (self.prelude.offers(&import.root) || import.root == "ochre" || import.root == "polars");
             if standard || users || linked {
-                self.scope.lines.insert(import.line.clone());
+                self.scope.lines.insert(import.line.clone(), Some(imported.clone()));
                 self.name(&import.root, &|_| false);
             }
         }

@@ -38,6 +38,10 @@ impl Unkept {
 
 /// Judges a type text.
 pub fn nameable(mir: &str) -> Result<Nameable, Unkept> {
+    // A type of a block is named below the generated function; a closure by its place.
+    if mir.contains("__ochre_entry::") {
+        return Err(Unkept::Local);
+    }
     if mir.contains("{closure@") || mir.contains("{closure#") {
         return Err(Unkept::Closure);
     }

@@ -308,3 +308,12 @@ async fn a_line_that_is_cut_costs_the_variables_and_nothing_else() {
         assert!(ran.error.is_some() || ran.value() == "7", "{ran:?}");
     }
 }
+
+/// A panic of another thread is told by the thread itself; its place is the cell's all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_a_thread_names_the_cells_line() {
+    let mut s = Session::new();
+    let ran = s.run("let t = std::thread::spawn(|| { 1 });\nlet u = std::thread::spawn(|| {\n    if true { panic!(\"in a thread\"); }\n});\nu.join().is_err()").await;
+    assert_eq!(ran.value(), "true");
+    assert!(ran.text.contains("cell [1]:3:15"), "{}", ran.text);
+}

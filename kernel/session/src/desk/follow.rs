@@ -13,9 +13,9 @@ pub(crate) enum Ran {
     WorkerEnded(Ended),
 }
 
-/// Follows a cell; `told` takes topic and payload of its events.
+/// Follows a cell; `told` takes topic and payload of its events, `reword` may change what stderr says.
 pub(crate) async fn follow(
-    desk: &Desk, cell: CellId, mut events: mpsc::Receiver<Event>, output: &OutputSender, mut told: impl FnMut(String, Vec<u8>) + Send,
+    desk: &Desk, cell: CellId, mut events: mpsc::Receiver<Event>, output: &OutputSender, mut told: impl FnMut(String, Vec<u8>) + Send, reword: impl Fn(String) -> String + Send,
 ) -> Ran {
     let mut stdout = EvcxrOutput::default();
     let mut stderr = Vec::new();
@@ -34,7 +34,7 @@ pub(crate) async fn follow(
             }
             FromWorker::Stream { stream: Stream::Stdout, bytes, .. } => show(stdout.take(&bytes), output).await,
             FromWorker::Stream { stream, bytes, .. } => {
-                let text = decode(&mut stderr, &bytes);
+                let text = reword(decode(&mut stderr, &bytes));
                 send(output, Output::Stream { stream, text }).await;
             }
             FromWorker::Event { topic, payload, .. } => told(topic, payload),

@@ -112,7 +112,7 @@ impl EvcxrEngine {
         let started = Instant::now();
         let events = desk.evaluate(cell, code, context.allow_stdin, context.output.clone()).await;
         let mut told = Vec::new();
-        let ran = follow(desk, cell, events, &context.output, |topic, payload| told.push((topic, payload))).await;
+        let ran = follow(desk, cell, events, &context.output, |topic, payload| told.push((topic, payload)), |text| text).await;
         let took = started.elapsed();
         self.learn(told, took);
         match ran {

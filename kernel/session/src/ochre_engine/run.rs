@@ -61,9 +61,10 @@ impl OchreEngine {
             cell, load: load.iter().map(|l| l.file.clone()).collect(), library: entry.file.clone(),
             allow_stdin: context.allow_stdin, replaying,
         };
+        let places = self.notebook.places();
         let desk = self.desk(&context.output).await?;
         let events = desk.run(libraries, run, context.output.clone()).await;
-        Ok(follow(desk, cell, events, &context.output, |_, _| ()).await)
+        Ok(follow(desk, cell, events, &context.output, |_, _| (), |text| places.reword(text)).await)
     }
 
     /// Commits what the cell changed and says how it ended.
