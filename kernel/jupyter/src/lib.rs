@@ -14,6 +14,7 @@
 //! It knows nothing of Rust cells: that is `ochre-session`.
 #![forbid(unsafe_code)]
 
+mod client;
 mod connection;
 mod control;
 mod execute;
@@ -31,6 +32,7 @@ mod stdin;
 mod wire;
 mod zmtp;
 
+pub use client::{ProbeError, probe};
 pub use connection::{ConnectionError, ConnectionFile};
 pub use kernel::{About, Kernel};
 pub use server::{BindError, Ended, Server};

@@ -4,20 +4,26 @@ use crate::lab::find_on_path;
 use crate::places::{self, Destination};
 use ochre_build::{Compiler, FORMAT, Manifest, print_chain};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Name and check.
-pub const ALL: [(&str, fn() -> Finding); 9] = [
+pub const ALL: [(&str, fn() -> Finding); 10] = [
     ("toolchain", toolchain),
     ("linker", linker),
     ("prelude", prelude),
     ("worker", worker),
+    ("kernel", kernel),
     ("home", home),
     ("kernelspec", kernelspec),
     ("jupyter", jupyter),
     ("fuse", fuse),
     ("gpu", gpu),
 ];
+
+/// A kernel answers within milliseconds; a machine that is busy with a build takes longer to start a process.
+const KERNEL_BOUND: Duration = Duration::from_secs(20);
 
 /// Oldest compiler that builds the workspace: `rust-version` of the workspace.
 const RUST_VERSION: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -101,6 +107,42 @@ fn missing_libraries(program: &Path, libraries: &Path) -> Vec<String> {
     let Ok(output) = Command::new("ldd").arg(program).env("LD_LIBRARY_PATH", libraries).output() else { return Vec::new() };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().filter(|l| l.contains("not found")).filter_map(|l| l.split_whitespace().next().map(String::from)).collect()
+}
+
+/// Starts a kernel as a front end does and waits for its answer.
+fn kernel() -> Finding {
+    match ask_kernel() {
+        Ok(took) => Finding::Ok(format!("started and answered in {} ms", took.as_millis())),
+        Err(error) => Finding::Bad(format!("a kernel that was started does not answer: {error:#}; please report this with the lines above")),
+    }
+}
+
+fn ask_kernel() -> anyhow::Result<Duration> {
+    // Free now; that another program takes one before the kernel does is a matter of a second try.
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        held.push(TcpListener::bind(("127.0.0.1", 0))?);
+    }
+    let mut ports = held.iter().map(|l| l.local_addr().map(|a| a.port()));
+    let mut next = || ports.next().transpose().map(Option::unwrap_or_default);
+    let description = serde_json::json!({
+        "transport": "tcp", "ip": "127.0.0.1", "signature_scheme": "hmac-sha256", "key": format!("doctor-{}", std::process::id()),
+        "shell_port": next()?, "iopub_port": next()?, "stdin_port": next()?, "control_port": next()?, "hb_port": next()?,
+    });
+    drop(held);
+    let path = std::env::temp_dir().join(format!("ochre-doctor-{}.json", std::process::id()));
+    std::fs::write(&path, description.to_string())?;
+    let mut child = Command::new(std::env::current_exe()?).arg("kernel").arg("-f").arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let file = ochre_jupyter::ConnectionFile::read(&path)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(ochre_jupyter::probe(&file, KERNEL_BOUND));
+    // It was asked to end; one that does not answer will not.
+    if answer.is_err() {
+        let _ = child.kill();
+    }
+    let _ = child.wait();
+    let _ = std::fs::remove_file(&path);
+    Ok(answer?)
 }
 
 fn home() -> Finding {
