@@ -32,6 +32,8 @@ class Bench:
         self.samples = defaultdict(lambda: defaultdict(list))
         # By the text of a cell.
         self.floor, self.runs = {}, {}
+        # A copy: a build that ends during the run would change what is measured, and empty its cache.
+        self.ochre_program = shutil.copy2(config["ochre"], scratch / "ochre")
         self.recorder = Recorder(scratch / "recorder", config["rustc"])
         self.watch = Stopwatch(config["xtask"], scratch)
         self.recorded_cache = scratch / "recorded"
@@ -46,7 +48,7 @@ class Bench:
         }
         if recorded:
             environment |= self.recorder.environment()
-        return self.start([self.config["ochre"], "kernel", "-f", "{connection_file}"], environment)
+        return self.start([str(self.ochre_program), "kernel", "-f", "{connection_file}"], environment)
 
     def evcxr(self, polars=False):
         """A fresh evcxr_jupyter."""
@@ -94,6 +96,7 @@ class Bench:
     def round(self, number):
         self.session(rows.plain(), number, rows.FIRST, evcxr=self.config["evcxr"])
         self.session(rows.polars(), number, None, evcxr=self.config["evcxr"] if self.config["evcxr_polars"] else None)
+        self.aging(number)
         if self.notebook:
             self.run_all(number)
         self.hot_loops(number)
@@ -130,6 +133,24 @@ class Bench:
             seconds = measure()
             if cell.row:
                 self.note(cell.row, column, seconds)
+
+    def aging(self, number):
+        """The same new cells in a session of 4 cells and in one of 49, one after the other: minutes lie between the rows
+        of the 5th and the 50th cell, and a busy machine would be taken for age."""
+        ages = {"young": rows.EARLY - 1, "old": rows.LATE - 1}
+        kernels = {}
+        for age, cells in ages.items():
+            cache = self.scratch / f"cold-{number}-{age}"
+            shutil.copytree(self.recorded_cache, cache)
+            kernels[age] = self.ochre(cache)
+            for cell in rows.plain()[:cells]:
+                kernels[age].run(cell.text)
+        for at, text in enumerate(rows.AGING):
+            for age, kernel in turned(list(kernels.items()), number + at):
+                self.samples["aging"][age].append(kernel.run(text)[0])
+        for age, kernel in kernels.items():
+            kernel.close()
+            shutil.rmtree(self.scratch / f"cold-{number}-{age}")
 
     def run_all(self, number):
         """A restarted kernel and every cell of the notebook."""

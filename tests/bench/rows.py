@@ -21,7 +21,7 @@ class Row:
     seconds: float | None = None     # Ochre below
     peer: float | None = None        # Ochre at most this part of evcxr_jupyter
     cached: float | None = None      # Ochre from cache below
-    as_row: str | None = None        # as fast as another row, give or take AS_FAST
+    ages: bool = False               # as fast in an old session as in a young one, give or take AS_FAST
 
 
 AS_FAST = 1.1
@@ -72,10 +72,13 @@ def plain():
         n = len(cells)
         third = [f"let v_{n} = {n}u64;", f"fn more_{n}(v: u64) -> u64 {{ v + {n} }}", f"more_{n - 1}(v_{n - 2})"]
         cells.append(Cell(third[n % 3]))
-    cells.append(Cell("let late = 50u64 * 3; late + 1", Row("fiftieth", "the 50th cell of a session", floor=TRIVIAL, cached=CACHED, as_row="fifth")))
+    cells.append(Cell("let late = 50u64 * 3; late + 1", Row("fiftieth", "the 50th cell of a session", floor=TRIVIAL, cached=CACHED, ages=True)))
     assert cells[EARLY - 1].row.key == "fifth" and len(cells) == LATE
     return cells
 
+
+# Compiled in a young session and in an old one, in turn.
+AGING = [f"let aged_{n} = {n}u64 * 3; aged_{n} + 1" for n in range(3)]
 
 QUERY = '.lazy().filter(col("sold").gt(lit(2))).group_by([col("shop")]).agg([col("price").mean(), len().alias("n")]).collect()?'
 

@@ -22,6 +22,7 @@ def render(medians, runs, config, rounds, misses):
         f"other at each cell. Machine: {os.cpu_count()} shared cores (load {os.getloadavg()[1]:.1f} at the end), {config['rustc_version']}, evcxr_jupyter {config['evcxr_version'] or 'not measured'}.",
         "Milliseconds from `execute_request` to reply and idle, through jupyter_client over ZeroMQ. *floor*: the rustc command lines and texts that",
         "Ochre ran for the cell's libraries, run again directly. *runs*: how often Ochre ran rustc for the cell, attempts included.",
+        "*In turn*: the same new cells in a session of 4 cells and one of 49, one after the other.",
         "",
         "| | floor | runs | Ochre | from cache | evcxr | Ochre/floor | Ochre/evcxr | target | reached |",
         "|---|--:|--:|--:|--:|--:|--:|--:|---|---|",
@@ -76,9 +77,9 @@ def judge(row, values, medians, dagger):
         want(f"≤ 1/{1 / row.peer:.0f} evcxr{dagger}", part, row.peer, f"1/{1 / part:.1f} of evcxr{dagger}")
     if row.cached and "cached" in values:
         want(f"cached < {row.cached * 1000:.0f} ms", values["cached"], row.cached, f"{milliseconds(values['cached'])} ms from cache")
-    if row.as_row in medians:
-        other = medians[row.as_row]["ochre"]
-        want("as the 5th", ours, other * rows.AS_FAST, f"{ours / other:.2f} times the 5th")
+    if row.ages:
+        age = medians["aging"]["old"] / medians["aging"]["young"]
+        want(f"as the 5th (in turn: {age:.2f} times)", age, rows.AS_FAST, f"{age:.2f} times the 5th")
     return targets, missed
 
 
