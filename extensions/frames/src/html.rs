@@ -8,14 +8,14 @@ use std::fmt::Write;
 const STYLE: &str = "<style>\
 .ochre-frame{max-width:100%;overflow:auto;max-height:640px;font-size:13px;color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit))}\
 .ochre-frame table{border-collapse:collapse;border:none;margin:0;width:auto;font-variant-numeric:tabular-nums}\
-.ochre-frame table th,.ochre-frame table td{padding:3px 10px;border:none;text-align:left;white-space:pre;max-width:420px;overflow:hidden;text-overflow:ellipsis;background:none}\
-.ochre-frame thead th{position:sticky;top:0;vertical-align:bottom;font-weight:600;border-bottom:1px solid rgba(128,128,128,.5);background:var(--jp-layout-color0,var(--vscode-notebook-outputContainerBackgroundColor,var(--vscode-editor-background,Canvas)))}\
+.ochre-frame.ochre-frame table th,.ochre-frame.ochre-frame table td{padding:3px 10px;border:none;text-align:left;white-space:pre;max-width:420px;overflow:hidden;text-overflow:ellipsis;background:none}\
+.ochre-frame.ochre-frame thead th{position:sticky;top:0;vertical-align:bottom;font-weight:600;border-bottom:1px solid rgba(128,128,128,.5);background:var(--jp-layout-color0,var(--vscode-notebook-outputContainerBackgroundColor,var(--vscode-editor-background,Canvas)))}\
 .ochre-frame thead span{display:block;font-weight:400;font-size:85%;opacity:.65}\
 .ochre-frame tbody tr:nth-child(even) td{background:rgba(128,128,128,.07)}\
 .ochre-frame tbody tr:hover td{background:rgba(128,128,128,.16)}\
-.ochre-frame .r{text-align:right}\
+.ochre-frame.ochre-frame table .r{text-align:right}\
 .ochre-frame .n{opacity:.5;font-style:italic}\
-.ochre-frame .g{text-align:center;opacity:.5}\
+.ochre-frame.ochre-frame table .g{text-align:center;opacity:.5}\
 .ochre-frame p{margin:4px 0 0 10px;font-size:85%;opacity:.65}\
 </style>";
 
