@@ -359,15 +359,23 @@ impl Model {
         self.units.insert(name.clone(), Arc::new(Unit { name, pieces, basis, frozen: None }));
     }
 
-    /// A crate of a layer, and how many layers it needs. Crates that the user asked for come before what they brought.
+    /// A crate that the user asked for, and how many layers it needs. The latest wins.
     pub fn added(&self, name: &str) -> Option<(&Shared, usize)> {
-        let all = || self.layers.iter().enumerate().flat_map(|(i, l)| l.shared.iter().map(move |s| (s, i + 1))).filter(|(s, _)| s.name == name);
-        all().find(|(s, _)| s.direct).or_else(|| all().next())
+        self.of_layers(name).into_iter().rfind(|(s, _)| s.direct)
     }
 
     /// Whether the user asked for a crate of that name.
     pub fn asked_for(&self, name: &str) -> bool {
-        self.added(name).is_some_and(|(s, _)| s.direct)
+        self.added(name).is_some()
+    }
+
+    /// A crate that came along with one that the user asked for: only types of values name it.
+    pub fn brought(&self, name: &str) -> Option<(&Shared, usize)> {
+        self.of_layers(name).pop()
+    }
+
+    fn of_layers(&self, name: &str) -> Vec<(&Shared, usize)> {
+        self.layers.iter().enumerate().flat_map(|(i, l)| l.shared.iter().map(move |s| (s, i + 1))).filter(|(s, _)| s.name == name).collect()
     }
 
     /// All mentions of a unit's pieces.

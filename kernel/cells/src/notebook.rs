@@ -520,7 +520,14 @@ impl Notebook {
 
     /// How many layers the crates of a scope need.
     fn layers_of(&self, scope: &Scope) -> usize {
-        scope.crates.iter().filter_map(|c| self.model.added(c)).map(|(_, n)| n).max().unwrap_or(0)
+        scope.crates.iter().filter_map(|c| self.layered(c)).map(|(_, n)| n).max().unwrap_or(0)
+    }
+
+    /// The crate of a layer that a name means: one that the user asked for; else what the prelude has goes before
+    /// what a layer brought along.
+    fn layered(&self, name: &str) -> Option<(&crate::dependencies::Shared, usize)> {
+        let brought = || if self.prelude.krate(name).is_none() { self.model.brought(name) } else { None };
+        self.model.added(name).or_else(brought)
     }
 
     fn layer_libraries(&self, scope: &Scope) -> Vec<Library> {
@@ -533,7 +540,7 @@ impl Notebook {
     fn root(&self, root: &str, model: &Model, scope: &mut Scope) {
         if model.units.contains_key(root) {
             scope.units.insert(root.to_owned());
-        } else if !matches!(root, "std" | "core" | "alloc" | "ochre") && (self.prelude.krate(root).is_some() || model.added(root).is_some()) {
+        } else if !matches!(root, "std" | "core" | "alloc" | "ochre") && (self.prelude.krate(root).is_some() || model.brought(root).is_some()) {
             scope.crates.insert(root.to_owned());
         }
     }
@@ -561,15 +568,14 @@ impl Notebook {
         if scope.heavy {
             search.push(self.prelude.dependencies());
         }
-        let mut layers = 0;
         for name in &scope.crates {
-            if let Some((added, below)) = self.model.added(name) {
-                externs.push((name.clone(), added.file.clone()));
-                layers = layers.max(below);
-            } else if let Some(krate) = self.prelude.krate(name) {
-                externs.push((name.clone(), self.prelude.file(krate)));
+            match (self.layered(name), self.prelude.krate(name)) {
+                (Some((added, _)), _) => externs.push((name.clone(), added.file.clone())),
+                (None, Some(krate)) => externs.push((name.clone(), self.prelude.file(krate))),
+                (None, None) => {}
             }
         }
+        let layers = self.layers_of(scope);
         for layer in &self.model.layers[..layers] {
             externs.push((layer.crate_name.clone(), layer.library.clone()));
             search.extend(layer.search.iter().cloned());

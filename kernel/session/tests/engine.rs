@@ -253,8 +253,15 @@ async fn a_dependency_is_built_once_and_shared() {
     let mut again = Session::new();
     let added = add(&mut again, "fastrand", "\"2\"").await;
     assert!(added.contains("from the cache"), "{added}");
-    let already = add(&mut again, "serde_json", "\"1\"").await;
-    assert!(already.contains("here already"), "{already}");
+    for (name, requirement) in [("serde_json", "\"1\""), ("polars", "{ version = \"0.55\", features = [\"lazy\", \"csv\"] }")] {
+        let already = add(&mut again, name, requirement).await;
+        assert!(already.contains("here already"), "{already}");
+    }
+    // Another version under another name leaves the prelude's alone.
+    let renamed = add(&mut again, "rand8", "{ package = \"rand\", version = \"0.8\" }").await;
+    assert!(renamed.contains("0.8."), "{renamed}");
+    again.all(&["use rand::Rng as _; let a: f64 = rand::rng().random(); let b: f64 = rand8::random();"]).await;
+    assert_eq!(again.run("a < 1.0 && b < 1.0").await.value(), "true");
 }
 
 async fn add(s: &mut Session, name: &str, requirement: &str) -> String {

@@ -20,7 +20,10 @@ pub(super) struct Build<'a> {
     pub prelude: &'a Prelude,
     pub layers: &'a [Layer],
     pub line: &'a str,
+    /// As in code and in Cargo.toml.
     pub name: &'a str,
+    /// As the registry knows it.
+    pub package: &'a str,
     pub key: &'a Key,
     pub dir: PathBuf,
 }
@@ -77,6 +80,14 @@ impl Build<'_> {
             return Err(DependencyError::Build { output });
         }
         self.collect(&made)
+    }
+
+    /// Whether a version is the one that the layer depends on: others of the package may come along with it.
+    fn is_ours(&self, package: &str, version: &str) -> bool {
+        let lock = std::fs::read_to_string(self.dir.join("Cargo.lock")).unwrap_or_default();
+        let own = lock.split("[[package]]").find(|p| p.contains(&format!("name = \"{}\"", self.crate_name())));
+        // The lock names the version only where there is more than one.
+        own.is_none_or(|own| !own.contains(&format!("\"{package} ")) || own.contains(&format!("\"{package} {version}")))
     }
 
     fn crate_name(&self) -> String {
@@ -199,7 +210,9 @@ impl Build<'_> {
             }
             let of_target = file.components().any(|c| c.as_os_str() == self.host().as_str());
             let (package, version) = package_and_version(&message.package_id);
-            let direct = package == self.name;
+            let direct = package == self.package && self.is_ours(&package, &version);
+            // A renamed one goes by the name that the user gave it.
+            let name = if direct { self.name.replace('-', "_") } else { name };
             let substitute = file.file_stem().and_then(|stem| std::fs::read_to_string(notes.join(stem)).ok());
             if let Some(real) = substitute {
                 // It was there, but cells could not name it until now.

@@ -85,23 +85,56 @@ impl Workshop {
         if let Some(layer) = Layer::read(&dir).filter(|_| fixed) {
             return Ok(Added::Layer { layer, cached: true });
         }
-        let build = Build { workshop: self, prelude, layers: &model.layers, line: &line, name, key: &key, dir };
+        let package = package_of(name, requirement);
+        let build = Build { workshop: self, prelude, layers: &model.layers, line: &line, name, package: &package, key: &key, dir };
         Ok(Added::Layer { layer: build.run(progress, stop).await?, cached: false })
     }
+}
+
+/// What stands right of `name =`, as far as it can be met without building.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    version: String,
+    features: Vec<String>,
+}
+
+impl Wanted {
+    /// `None` where only cargo knows: paths, repositories, other names, features left out.
+    fn read(requirement: &str) -> Option<Self> {
+        let table: toml::Table = format!("x = {requirement}").parse().ok()?;
+        match table.get("x")? {
+            toml::Value::String(version) => Some(Self { version: version.clone(), features: Vec::new() }),
+            toml::Value::Table(keys) if keys.keys().all(|k| k == "version" || k == "features") => {
+                let features = keys.get("features").and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                let features = features.iter().filter_map(|f| f.as_str().map(str::to_owned)).collect();
+                Some(Self { version: keys.get("version").and_then(toml::Value::as_str).unwrap_or("*").to_owned(), features })
+            }
+            _ => None,
+        }
+    }
+
+    fn met_by(&self, version: &str, features: &[String]) -> bool {
+        (self.version == "*" || compatible(&self.version, version)) && self.features.iter().all(|f| features.contains(f))
+    }
+}
+
+/// The package that a dependency means: its name, or what `package` says.
+fn package_of(name: &str, requirement: &str) -> String {
+    let table: Option<toml::Table> = format!("x = {requirement}").parse().ok();
+    let package = table.as_ref().and_then(|t| t.get("x")?.as_table()?.get("package")?.as_str());
+    package.unwrap_or(name).to_owned()
 }
 
 /// The version of a crate that cells can use already, if it meets the requirement.
 fn offered(prelude: &Prelude, model: &Model, name: &str, requirement: &str) -> Option<String> {
     let in_code = name.replace('-', "_");
-    let version = if prelude.offers(&in_code) {
-        prelude.krate(&in_code).map(|k| k.version.clone())
-    } else {
-        let found = model.layers.iter().flat_map(|l| &l.shared).find(|s| s.name == in_code && s.direct);
-        found.map(|s| s.version.clone())
-    }?;
-    let plain = requirement.trim().trim_matches('"');
-    let simple = requirement.trim().starts_with('"');
-    (simple && (plain == "*" || compatible(plain, &version))).then_some(version)
+    let wanted = Wanted::read(requirement)?;
+    if let Some((shared, _)) = model.added(&in_code) {
+        return wanted.met_by(&shared.version, &shared.features).then(|| shared.version.clone());
+    }
+    let krate = prelude.krate(&in_code).filter(|k| k.direct)?;
+    let features = prelude.features.get(&format!("{} {}", krate.package, krate.version)).map(Vec::as_slice).unwrap_or_default();
+    wanted.met_by(&krate.version, features).then(|| krate.version.clone())
 }
 
 /// Whether a version meets a plain requirement such as `1`, `0.9` or `1.2.3`, by cargo's caret rule.
@@ -114,7 +147,19 @@ fn compatible(requirement: &str, version: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::compatible;
+    use super::{Wanted, compatible, package_of};
+
+    #[test]
+    fn what_is_there_is_not_built() {
+        let has = ["lazy".to_owned(), "csv".to_owned()];
+        let met = |requirement: &str| Wanted::read(requirement).map(|w| w.met_by("0.55.2", &has));
+        assert_eq!(met("\"0.55\""), Some(true));
+        assert_eq!(met("{ version = \"0.55\", features = [\"lazy\"] }"), Some(true));
+        assert_eq!(met("{ version = \"0.55\", features = [\"avro\"] }"), Some(false));
+        assert_eq!(met("{ version = \"0.54\" }"), Some(false));
+        assert_eq!(met("{ path = \"x\" }"), None);
+        assert_eq!(package_of("rand8", "{ package = \"rand\", version = \"0.8\" }"), "rand");
+    }
 
     #[test]
     fn caret_rule() {
