@@ -70,6 +70,8 @@ impl Cargo {
                 command.env_remove(name);
             }
         }
+        // rust-analyzer's crates look at it when they are compiled: CI and a shell would take turns in rebuilding them.
+        command.env_remove("CI");
         for package in &self.packages {
             command.arg("-p").arg(package);
         }
