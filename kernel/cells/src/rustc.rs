@@ -100,8 +100,7 @@ impl Compiler {
         tokio::select! {
             read = stderr.read_to_end(&mut bytes) => { read.map_err(RustcError::Read)?; }
             () = wanted(stop) => {
-                end_group(&child);
-                let _ = child.wait().await;
+                end_group(&mut child).await;
                 return Err(RustcError::Interrupted);
             }
         }
@@ -117,15 +116,16 @@ impl Compiler {
 }
 
 /// Returns when the interrupt is wanted; never, when nobody can want it any more.
-async fn wanted(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn wanted(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|s| *s).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Kills the compiler's process group.
-fn end_group(child: &tokio::process::Child) {
+/// Kills a process and all that it started (it leads a group of its own), and waits for its end.
+pub(crate) async fn end_group(child: &mut tokio::process::Child) {
     if let Some(pid) = child.id().and_then(|p| rustix::process::Pid::from_raw(p as i32)) {
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }
+    let _ = child.wait().await;
 }

@@ -3,6 +3,7 @@ use super::wrapper::{FINAL_VARIABLE, LAYER_PREFIX, NOTES_VARIABLE, SEARCH_VARIAB
 use super::{DependencyError, Layer, Progress, Shared, Workshop};
 use crate::cache::Key;
 use crate::prelude::Prelude;
+use crate::rustc::{end_group, wanted};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,7 @@ impl Build<'_> {
             let line = tokio::select! {
                 line = lines.next_line() => line,
                 () = wanted(stop) => {
-                    end(&mut child).await;
+                    end_group(&mut child).await;
                     return Err(DependencyError::Interrupted);
                 }
             };
@@ -177,7 +178,7 @@ impl Build<'_> {
         tokio::select! {
             _ = stdout.read_to_string(&mut text) => {}
             () = wanted(stop) => {
-                end(&mut child).await;
+                end_group(&mut child).await;
                 return Err(DependencyError::Interrupted);
             }
         }
@@ -260,18 +261,4 @@ async fn tail(stream: impl tokio::io::AsyncRead + Unpin) -> String {
         kept.push_back(line);
     }
     Vec::from(kept).join("\n")
-}
-
-async fn wanted(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|s| *s).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Kills cargo and all that it started.
-async fn end(child: &mut Child) {
-    if let Some(pid) = child.id().and_then(|p| rustix::process::Pid::from_raw(p as i32)) {
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-    }
-    let _ = child.wait().await;
 }
