@@ -1,0 +1,2 @@
+//! A container as a directory: FUSE, seccomp user notification, or a synced folder.
+#![forbid(unsafe_code)]

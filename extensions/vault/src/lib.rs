@@ -1,0 +1,2 @@
+//! Where secrets are kept, and `%secret`.
+#![forbid(unsafe_code)]
