@@ -1,6 +1,6 @@
 //! Who is told of cells: runs (to note which cells made them), bills, audit logs.
 //!
-//! Called by the session task, in order. An observer must return at once and hand longer work to a task of
+//! Called by the session task and by the task that listens to the worker, each in order. An observer must return at once and hand longer work to a task of
 //! its own; what it does can neither stop nor fail a cell.
 
 /// A cell begins.
@@ -35,6 +35,14 @@ pub trait Observer: Send + Sync {
     fn cell_started(&self, _cell: &CellStarted<'_>) {}
     /// After all its output was handed on.
     fn cell_finished(&self, _cell: &CellFinished<'_>) {}
+    /// A cell says something to an extension (`ochre_runtime::host`): the topic names the extension. Told while the
+    /// cell runs, before its end; also of what threads say that outlived their cell. Topics of the engine `evcxr`
+    /// begin with its name.
+    fn event(&self, _topic: &str, _payload: &[u8]) {}
+    /// A process that runs cells has greeted; `pid` is its id on its own machine. Before it runs anything.
+    fn worker_started(&self, _pid: u32) {}
+    /// It has ended, in whatever way.
+    fn worker_ended(&self, _pid: u32) {}
     /// The session ends (`restart` or for good): release what is held.
     fn session_ended(&self, _restart: bool) {}
 }

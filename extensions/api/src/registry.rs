@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub enum RegistryError {
     #[error("two magics are called %{name}")]
     Twice { name: &'static str },
+    #[error("two services answer requests for `{topic}`")]
+    TopicTwice { topic: &'static str },
 }
 
 /// The magics of a session.

@@ -97,8 +97,8 @@ fn handle(message: ToWorker, out: &Out, work: &Work, jobs: &Sender<Job>) {
             let end = ochre_link::End::Broken { message };
             out.send(&FromWorker::Finished { cell: run.cell, end, value: None, variables: Vec::new() });
         }
-        // evcxr has none of these: no libraries from elsewhere, no settings of displays, no widgets.
-        ToWorker::Library { .. } | ToWorker::Setting { .. } | ToWorker::Comm(_) => {}
+        // evcxr has none of these: no libraries from elsewhere, no settings of displays, no widgets, no requests.
+        ToWorker::Library { .. } | ToWorker::Setting { .. } | ToWorker::Comm(_) | ToWorker::Answer { .. } => {}
         // Said once already.
         ToWorker::Hello { .. } | ToWorker::Shutdown => {}
     }

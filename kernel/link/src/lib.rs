@@ -22,4 +22,4 @@ pub use mime::{Bundle, Data};
 
 /// Version of the protocol. A change of any type in [`message`] or [`mime`] needs a new number; a test
 /// compares the encoding of samples with the recorded one and fails when that was forgotten.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -41,6 +41,8 @@ pub enum ToWorker {
     Comm(Comm),
     /// End yourself after the destructors of what must not outlive you. Answered by end of stream.
     Shutdown,
+    /// Answer to the [`FromWorker::Request`] of this id. One whose asker has given up is dropped.
+    Answer { id: u64, result: Answered },
 }
 
 /// What is to be run: the libraries are there (sent before as [`ToWorker::Library`]).
@@ -97,6 +99,50 @@ pub enum FromWorker {
     /// Last words of a dying worker (a fatal signal), as far as they could be said. `reason` is a fragment
     /// for the user, such as `stack overflow` or `segmentation fault at address 0x10`.
     Crash { signal: i32, reason: String, frames: Vec<Frame> },
+    /// A question to the extension that the topic names, such as the credential of a storage account. Answered
+    /// by exactly one [`ToWorker::Answer`] of this id, in any order. `id` is never used twice by a worker.
+    Request {
+        id: u64,
+        cell: CellId,
+        topic: String,
+        #[serde(with = "crate::raw")]
+        payload: Vec<u8>,
+    },
+}
+
+/// How a request went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answered {
+    /// What the extension says; its form is the topic's own.
+    Done {
+        #[serde(with = "crate::raw")]
+        payload: Vec<u8>,
+    },
+    /// It could not.
+    Refused(Refusal),
+}
+
+/// Why a request was not fulfilled, in words for the user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub blame: Blame,
+    /// What happened: a fragment, causes included.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// Who can put it right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Blame {
+    /// The code of the cell.
+    Code,
+    /// A setting, a file or a permission on the user's side.
+    Configuration,
+    /// A service or machine that was asked.
+    Remote,
+    /// Ochre itself.
+    Bug,
 }
 
 /// Which stream.

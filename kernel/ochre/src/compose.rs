@@ -8,7 +8,7 @@ use ochre_session::front::Report;
 use ochre_session::history::HistoryPlace;
 use ochre_session::ochre_engine::{EngineParts, OchreEngine};
 use ochre_session::worker::LocalWorker;
-use ochre_session::{Session, SessionParts};
+use ochre_session::{Exchange, Session, SessionParts};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,15 +25,17 @@ pub fn session() -> anyhow::Result<Session> {
         engines: Box::new(engine),
         magics: Vec::new(),
         observers: Vec::new(),
+        services: Vec::new(),
+        redactor: ochre_secrets::Redactor::default(),
         history: HistoryPlace::default(),
     };
     Session::start(parts).context("two magics have one name: a bug of Ochre's")
 }
 
-fn engine(name: &str) -> Result<Box<dyn Engine>, Report> {
+fn engine(name: &str, exchange: &Exchange) -> Result<Box<dyn Engine>, Report> {
     match name {
-        "ochre" => ochre_engine().map(|e| Box::new(e) as Box<dyn Engine>).map_err(report),
-        "evcxr" => evcxr_engine().map(|e| Box::new(e) as Box<dyn Engine>).map_err(report),
+        "ochre" => ochre_engine(exchange.clone()).map(|e| Box::new(e) as Box<dyn Engine>).map_err(report),
+        "evcxr" => evcxr_engine(exchange.clone()).map(|e| Box::new(e) as Box<dyn Engine>).map_err(report),
         other => Err(report(anyhow::anyhow!("there is no engine `{other}`; the engines are `ochre` and `evcxr`"))),
     }
 }
@@ -44,7 +46,7 @@ fn report(error: anyhow::Error) -> Report {
 }
 
 /// The default engine over a worker on this machine.
-fn ochre_engine() -> anyhow::Result<OchreEngine> {
+fn ochre_engine(exchange: Exchange) -> anyhow::Result<OchreEngine> {
     let dir = places::find_prelude().context("there is no prelude yet: run `ochre install`")?;
     let prelude = Arc::new(Prelude::load(&dir)?);
     let (compiler, library) = find_compiler(&prelude)?;
@@ -53,18 +55,19 @@ fn ochre_engine() -> anyhow::Result<OchreEngine> {
         cache: Cache::new(cache.join("cells")),
         dependencies: Workshop { dir: cache.join("dependencies"), wrapper: std::env::current_exe()?, cargo: compiler.path.with_file_name("cargo") },
         target: Arc::new(LocalWorker::new(&prelude.dir, &library)),
+        exchange,
         compiler,
         prelude,
     }))
 }
 
 /// evcxr in a process of its own: a program beside this one, for it carries rust-analyzer, and this one stays small.
-fn evcxr_engine() -> anyhow::Result<EvcxrEngine> {
+fn evcxr_engine(exchange: Exchange) -> anyhow::Result<EvcxrEngine> {
     let program = std::env::current_exe().context("this program cannot find its own file")?.with_file_name(places::EVCXR_PROGRAM);
     if !program.is_file() {
         anyhow::bail!("the evcxr engine is not installed ({} is missing): run `cargo xtask build` in Ochre's checkout, then `ochre install`; `%engine ochre` goes on without it", program.display());
     }
-    Ok(EvcxrEngine::new(Arc::new(LocalWorker::evcxr(&program))))
+    Ok(EvcxrEngine::new(Arc::new(LocalWorker::evcxr(&program)), exchange))
 }
 
 /// The toolchain's own `rustc`, and the directory of its libraries.

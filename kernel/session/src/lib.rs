@@ -15,6 +15,7 @@ mod complete;
 mod desk;
 pub mod engine;
 pub mod evcxr_engine;
+mod exchange;
 pub mod front;
 mod habits;
 pub mod history;
@@ -34,4 +35,5 @@ mod switchboard;
 mod usage;
 pub mod worker;
 
+pub use exchange::Exchange;
 pub use session::{EngineFactory, Session, SessionParts};

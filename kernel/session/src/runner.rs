@@ -4,6 +4,7 @@
 //! [`Access`](crate::access::Access); this file holds what outlives a cell.
 use crate::access::Access;
 use crate::engine::{Context, Engine, OutputSender};
+use crate::exchange::Exchange;
 use crate::front::{Completion, Execute, Output, Payload, Report, Status};
 use crate::history::History;
 use crate::session::EngineFactory;
@@ -39,6 +40,7 @@ impl JobEnd {
 /// Engine and surroundings of the cells.
 pub(crate) struct Runner {
     pub(crate) engines: EngineFactory,
+    pub(crate) exchange: Exchange,
     pub(crate) name: String,
     /// Absent until it could be made; tried again by each cell, so that a repaired set-up needs no restart.
     pub(crate) engine: Option<Box<dyn Engine>>,
@@ -55,10 +57,11 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(name: String, engines: EngineFactory, magics: Arc<Registry>, history: History, switchboard: Arc<Switchboard>) -> Self {
+    pub(crate) fn new(name: String, engines: EngineFactory, magics: Arc<Registry>, history: History, switchboard: Arc<Switchboard>, exchange: Exchange) -> Self {
         let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         Self {
             engines,
+            exchange,
             name,
             engine: None,
             magics,
@@ -84,7 +87,7 @@ impl Runner {
 
     /// A new engine. One that panics while it is made costs the cell and not the session.
     pub(crate) fn make_engine(&self, name: &str) -> Result<Box<dyn Engine>, Failure> {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| (self.engines)(name))) {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| (self.engines)(name, &self.exchange))) {
             Ok(engine) => engine.map_err(crate::report::failure),
             Err(_) => Err(Failure::bug(format!("the engine `{name}` panicked when it was made"))),
         }

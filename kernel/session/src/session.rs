@@ -3,19 +3,22 @@
 //! Executions go to the session task in order; interrupts, answers and comms go straight to whoever waits
 //! for them; completion and inspection read the view that the task publishes.
 use crate::engine::{Engine, OutputSender};
+use crate::exchange::Exchange;
 use crate::front::*;
 use crate::history::{History, HistoryPlace};
 use crate::state::{Event, Start, View};
 use crate::switchboard::Switchboard;
 use crate::{complete, inspect, usage};
-use ochre_api::{Magic, Observer, Registry};
+use ochre_api::{Magic, Observer, Registry, Service};
 use ochre_link::{Bundle, Comm};
+use ochre_secrets::Redactor;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Makes an engine by its name (`ochre`, `evcxr`); a report when there is none of that name, or when it
-/// cannot work here. Called on the session's own task, so it must not wait for a worker to answer.
-pub type EngineFactory = Box<dyn Fn(&str) -> Result<Box<dyn Engine>, Report> + Send + Sync>;
+/// cannot work here. Called on the session's own task, so it must not wait for a worker to answer. The exchange is
+/// what its workers may reach of the extensions.
+pub type EngineFactory = Box<dyn Fn(&str, &Exchange) -> Result<Box<dyn Engine>, Report> + Send + Sync>;
 
 /// Requests that wait for the session task, which never waits for anything itself: only a flood fills it.
 const MAX_EVENTS: usize = 1024;
@@ -30,6 +33,10 @@ pub struct SessionParts {
     /// Magics of the extensions; the session brings its own.
     pub magics: Vec<Arc<dyn Magic>>,
     pub observers: Vec<Arc<dyn Observer>>,
+    /// What answers cells.
+    pub services: Vec<Arc<dyn Service>>,
+    /// What is known to be secret; nothing of it leaves the kernel.
+    pub redactor: Redactor,
     pub history: HistoryPlace,
 }
 
@@ -46,12 +53,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts the session task; must be called on a tokio runtime. Two magics of one name are refused.
+    /// Starts the session task; must be called on a tokio runtime. Two magics of one name are refused, and
+    /// two services of one topic.
     pub fn start(parts: SessionParts) -> Result<Self, ochre_api::RegistryError> {
         let mut magics = Registry::default();
         magics.add(crate::magics::all())?;
         magics.add(parts.magics)?;
         let magics = Arc::new(magics);
+        let exchange = Exchange::new(parts.services, &parts.observers)?;
         let (events, receiver) = mpsc::channel(MAX_EVENTS);
         let (stray_sender, stray) = mpsc::channel(MAX_STRAY_OUTPUTS);
         let switchboard = Switchboard::new();
@@ -60,7 +69,7 @@ impl Session {
             engine: parts.engine,
             engines: parts.engines,
             magics: magics.clone(),
-            observers: parts.observers,
+            exchange,
             history: history.clone(),
             switchboard: switchboard.clone(),
             stray: stray_sender,

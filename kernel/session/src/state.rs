@@ -7,6 +7,7 @@
 //! The runner (engine, environment, dependencies) is owned by whoever works with it: by the task while
 //! nothing runs, by the execution while it runs. There is nothing to lock.
 use crate::engine::OutputSender;
+use crate::exchange::Exchange;
 use crate::front::{Completion, Execute, Executed, Output, Report, Status};
 use crate::history::History;
 use crate::pump::{Pump, Sinks};
@@ -14,7 +15,7 @@ use crate::runner::{Job, JobEnd, Runner};
 use crate::session::EngineFactory;
 use crate::switchboard::Switchboard;
 use futures::FutureExt;
-use ochre_api::{CellFinished, CellStarted, Ending, Failure, Observer, Registry};
+use ochre_api::{CellFinished, CellStarted, Ending, Failure, Registry};
 use ochre_link::{Comm, CommAction, Variable};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -55,7 +56,7 @@ pub(crate) struct Start {
     pub(crate) engine: String,
     pub(crate) engines: EngineFactory,
     pub(crate) magics: Arc<Registry>,
-    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) exchange: Exchange,
     pub(crate) history: History,
     pub(crate) switchboard: Arc<Switchboard>,
     pub(crate) stray: mpsc::Sender<Output>,
@@ -65,7 +66,7 @@ pub(crate) struct Start {
 
 /// Starts the task and gives the view that it keeps up to date.
 pub(crate) fn start(start: Start) -> watch::Receiver<View> {
-    let runner = Runner::new(start.engine.clone(), start.engines, start.magics, start.history.clone(), start.switchboard.clone());
+    let runner = Runner::new(start.engine.clone(), start.engines, start.magics, start.history.clone(), start.switchboard.clone(), start.exchange.clone());
     let first = View { engine: start.engine, directory: runner.directory(), ..View::default() };
     let (view, receiver) = watch::channel(first);
     let (comm_sender, comm_events) = mpsc::unbounded_channel();
@@ -76,7 +77,7 @@ pub(crate) fn start(start: Start) -> watch::Receiver<View> {
         running: None,
         comms: BTreeMap::new(),
         view,
-        observers: start.observers,
+        exchange: start.exchange,
         history: start.history,
         switchboard: start.switchboard,
         stray: start.stray,
@@ -108,7 +109,7 @@ struct Task {
     running: Option<Running>,
     comms: BTreeMap<String, String>,
     view: watch::Sender<View>,
-    observers: Vec<Arc<dyn Observer>>,
+    exchange: Exchange,
     history: History,
     switchboard: Arc<Switchboard>,
     stray: mpsc::Sender<Output>,
@@ -186,7 +187,7 @@ impl Task {
         let count = self.count + 1;
         if !request.silent {
             let cell = CellStarted { count, code: &request.code, cell_id: request.cell_id.as_deref() };
-            self.tell(|observer| observer.cell_started(&cell));
+            self.exchange.tell(|observer| observer.cell_started(&cell));
         }
         let pump = Pump::start(Sinks { front: output, stray: self.stray.clone(), comms: self.comm_sender.clone(), silent: request.silent });
         let job = Job { request: request.clone(), count };
@@ -214,7 +215,7 @@ impl Task {
                 _ => Ending::Ok,
             };
             let cell = CellFinished { count, ending, took: since.elapsed() };
-            self.tell(|observer| observer.cell_finished(&cell));
+            self.exchange.tell(|observer| observer.cell_finished(&cell));
         }
         if request.store_history && !request.silent {
             self.count = count;
@@ -245,13 +246,6 @@ impl Task {
         }
         let comms = self.comms.iter().map(|(id, target)| (id.clone(), target.clone())).collect();
         self.view.send_modify(|view| view.comms = comms);
-    }
-
-    /// Tells observers; one that panics is left to itself.
-    fn tell(&self, what: impl Fn(&dyn Observer)) {
-        for observer in &self.observers {
-            std::panic::catch_unwind(AssertUnwindSafe(|| what(observer.as_ref()))).ok();
-        }
     }
 
     fn begin_end(&mut self, restart: bool, done: oneshot::Sender<()>) {
@@ -286,7 +280,7 @@ impl Task {
         }
         let ending = self.ending.take();
         let restart = ending.as_ref().is_some_and(|e| e.restart);
-        self.tell(|observer| observer.session_ended(restart));
+        self.exchange.tell(|observer| observer.session_ended(restart));
         self.switchboard.connect(None);
         for done in ending.into_iter().flat_map(|e| e.done) {
             done.send(()).ok();

@@ -31,7 +31,7 @@ fn program() -> PathBuf {
 }
 
 fn engine() -> EvcxrEngine {
-    EvcxrEngine::new(Arc::new(LocalWorker::evcxr(&program())))
+    EvcxrEngine::new(Arc::new(LocalWorker::evcxr(&program())), Default::default())
 }
 
 /// The titles that are expected to be the same: those of every run, and all.

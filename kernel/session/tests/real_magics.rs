@@ -5,13 +5,13 @@ use ochre_link::Stream;
 use ochre_session::engine::Engine;
 use ochre_session::front::*;
 use ochre_session::history::HistoryPlace;
-use ochre_session::{Session, SessionParts};
+use ochre_session::{Exchange, Session, SessionParts};
 use support::{bounded, clean, engine};
 use tokio::sync::mpsc;
 
 fn session() -> Session {
-    let engines = Box::new(|_: &str| Ok(Box::new(engine()) as Box<dyn Engine>));
-    let parts = SessionParts { engine: "ochre".into(), engines, magics: vec![], observers: vec![], history: HistoryPlace::Memory };
+    let engines = Box::new(|_: &str, _: &Exchange| Ok(Box::new(engine()) as Box<dyn Engine>));
+    let parts = SessionParts { engine: "ochre".into(), engines, magics: vec![], observers: vec![], services: vec![], redactor: Default::default(), history: HistoryPlace::Memory };
     Session::start(parts).expect("names are unique")
 }
 

@@ -6,7 +6,7 @@ use crate::cells::own_cell;
 use crate::{convert, os, pump, worker};
 use ochre_link::{CellId, Comm, CommAction, FromWorker};
 use ochre_runtime::Mime;
-use ochre_runtime::host::{AskFailure, Host};
+use ochre_runtime::host::{AskFailure, Host, RequestFailure};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// The worker as cells see it.
@@ -33,6 +33,13 @@ impl Host for Link {
         if !os::is_fork() {
             worker().out.send(FromWorker::Event { cell: cell(), topic: topic.to_owned(), payload: payload.to_vec() });
         }
+    }
+
+    fn request(&self, topic: &str, payload: &[u8]) -> Result<Vec<u8>, RequestFailure> {
+        if os::is_fork() {
+            return Err(RequestFailure::NoKernel);
+        }
+        worker().requests.ask(cell(), topic, payload)
     }
 
     fn comm(&self, id: &str, action: &str, data: &str, metadata: &str, buffers: &[Vec<u8>]) {

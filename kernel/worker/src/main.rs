@@ -15,6 +15,7 @@ mod libraries;
 mod os;
 mod out;
 mod pump;
+mod requests;
 mod state;
 
 use cells::Job;
@@ -134,6 +135,7 @@ fn handle(message: ToWorker) {
         ToWorker::Run(run) => worker.post_run(run),
         ToWorker::Interrupt => worker.interrupt(),
         ToWorker::InputReply { text } => worker.questions.give(text.ok_or(AskFailure::NotAllowed)),
+        ToWorker::Answer { id, result } => worker.requests.give(id, result),
         ToWorker::Forget { names } => worker.post(Job::Forget(names)),
         ToWorker::Environment { name, value } => worker.post(Job::Environment { name, value }),
         ToWorker::Directory { path } => worker.post(Job::Directory(path)),

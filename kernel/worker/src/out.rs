@@ -65,7 +65,7 @@ fn shorten(message: &mut FromWorker, len: usize) {
     match message {
         FromWorker::Display { bundle, .. } => *bundle = note,
         FromWorker::Finished { value, .. } => *value = Some(note),
-        FromWorker::Event { payload, .. } => payload.clear(),
+        FromWorker::Event { payload, .. } | FromWorker::Request { payload, .. } => payload.clear(),
         FromWorker::Comm(comm) => comm.buffers.clear(),
         _ => {}
     }

@@ -9,6 +9,7 @@ use crate::host::Questions;
 use crate::libraries::Libraries;
 use crate::out::Out;
 use crate::pump::Pump;
+use crate::requests::Requests;
 use crate::convert;
 use ochre_link::{CellId, End, FromWorker, Run};
 use ochre_runtime::__rt::{self, Known, store};
@@ -31,6 +32,7 @@ pub struct Worker {
     pub out: Out,
     pub pump: Pump,
     pub questions: Questions,
+    pub requests: Requests,
     libraries: Mutex<Libraries>,
     state: Mutex<State>,
     changed: Condvar,
@@ -74,6 +76,7 @@ pub fn install(out: Out, pump: Pump) -> std::io::Result<()> {
         out,
         pump,
         questions: Questions::default(),
+        requests: Requests::default(),
         libraries: Mutex::default(),
         state: Mutex::default(),
         changed: Condvar::new(),
@@ -174,6 +177,7 @@ impl Worker {
         // Before the question is given up: the cell looks at the flag then.
         __rt::request_interrupt();
         self.questions.give(Err(AskFailure::Interrupted));
+        self.requests.look();
     }
 
     /// The supervisor thread: repeats interrupts and detaches cells that do not notice them.

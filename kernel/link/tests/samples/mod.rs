@@ -19,6 +19,11 @@ pub fn to_worker() -> Vec<(&'static str, ToWorker)> {
         ToWorker::Comm(comm(CommAction::Message)),
         ToWorker::Comm(comm(CommAction::Close)),
         ToWorker::Shutdown,
+        ToWorker::Answer { id: 7, result: Answered::Done { payload: vec![0, 255] } },
+        ToWorker::Answer { id: 8, result: refused(Blame::Code) },
+        ToWorker::Answer { id: 8, result: refused(Blame::Configuration) },
+        ToWorker::Answer { id: 8, result: refused(Blame::Remote) },
+        ToWorker::Answer { id: 1 << 40, result: refused(Blame::Bug) },
     ];
     all.into_iter().map(|message| (to_worker_name(&message), message)).collect()
 }
@@ -41,6 +46,7 @@ pub fn from_worker() -> Vec<(&'static str, FromWorker)> {
         FromWorker::Directory { path: Ok("/tmp".into()) },
         FromWorker::Directory { path: Err("no".into()) },
         FromWorker::Crash { signal: 11, reason: "stack overflow".into(), frames: vec![frame()] },
+        FromWorker::Request { id: 7, cell, topic: "storage".into(), payload: vec![1, 200] },
     ];
     let ended = |end| FromWorker::Finished { cell, end, value: Some(bundle.clone()), variables: vec![variable()] };
     all.extend(ends().into_iter().map(ended));
@@ -71,6 +77,10 @@ fn variable() -> Variable {
     Variable { name: "x".into(), type_name: "i32".into(), send: true, size: 4, cell: CellId(2), available: false }
 }
 
+fn refused(blame: Blame) -> Answered {
+    Answered::Refused(Refusal { blame, message: "m".into(), hint: Some("h".into()) })
+}
+
 fn comm(action: CommAction) -> Comm {
     Comm { id: "c".into(), action, data: "{}".into(), metadata: "{}".into(), buffers: vec![vec![1, 2], vec![]] }
 }
@@ -89,6 +99,7 @@ fn to_worker_name(message: &ToWorker) -> &'static str {
         ToWorker::Setting { .. } => "to Setting",
         ToWorker::Comm(_) => "to Comm",
         ToWorker::Shutdown => "to Shutdown",
+        ToWorker::Answer { .. } => "to Answer",
     }
 }
 
@@ -115,5 +126,6 @@ fn from_worker_name(message: &FromWorker) -> &'static str {
         FromWorker::Variables { .. } => "from Variables",
         FromWorker::Directory { .. } => "from Directory",
         FromWorker::Crash { .. } => "from Crash",
+        FromWorker::Request { .. } => "from Request",
     }
 }

@@ -12,6 +12,7 @@ pub(crate) use controls::WorkerControls;
 pub(crate) use follow::{Ran, follow};
 
 use crate::engine::OutputSender;
+use crate::exchange::{Exchange, Requests};
 use crate::front::Output;
 use crate::worker::{Connection, Ended, Event, Handle, StartError, Target};
 use ochre_cells::Library;
@@ -49,12 +50,15 @@ enum Order {
 
 impl Desk {
     /// Starts a worker and the task that listens to it.
-    pub(crate) async fn open(target: Arc<dyn Target>, prelude: String) -> Result<Self, StartError> {
+    pub(crate) async fn open(target: Arc<dyn Target>, prelude: String, exchange: Exchange) -> Result<Self, StartError> {
         let connection = Connection::open(&*target, &prelude).await?;
+        let presence = Presence::begin(exchange.clone(), connection.pid());
         let (orders, inbox) = mpsc::channel(MAX_ORDERS);
         let ended = Arc::new(Mutex::new(None));
         let desk = Self { handle: connection.handle(), pid: connection.pid(), orders, ended: ended.clone(), late: Late::default() };
-        tokio::spawn(Task { connection, inbox, ended, late: desk.late.clone(), shown: HashSet::new(), cell: None, output: None, directory: None }.serve());
+        let requests = Requests::new(exchange.clone());
+        let late = desk.late.clone();
+        tokio::spawn(Task { connection, inbox, ended, late, shown: HashSet::new(), cell: None, output: None, directory: None, requests, exchange, _presence: presence }.serve());
         Ok(desk)
     }
 
@@ -117,6 +121,28 @@ struct Task {
     /// Where the last cell's output went, for threads that it left behind.
     output: Option<OutputSender>,
     directory: Option<oneshot::Sender<Result<String, String>>>,
+    requests: Requests,
+    exchange: Exchange,
+    _presence: Presence,
+}
+
+/// Tells observers of a worker's start, and of its end when dropped.
+struct Presence {
+    exchange: Exchange,
+    pid: u32,
+}
+
+impl Presence {
+    fn begin(exchange: Exchange, pid: u32) -> Self {
+        exchange.tell(|observer| observer.worker_started(pid));
+        Self { exchange, pid }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.exchange.tell(|observer| observer.worker_ended(self.pid));
+    }
 }
 
 impl Task {
@@ -183,6 +209,12 @@ impl Task {
                 let _ = answer.send(path);
             }
             return;
+        }
+        if let Event::Message(FromWorker::Request { id, topic, payload, .. }) = event {
+            return self.requests.take(self.connection.handle(), id, topic, payload);
+        }
+        if let Event::Message(FromWorker::Event { topic, payload, .. }) = &event {
+            self.exchange.tell(|observer| observer.event(topic, payload));
         }
         let last = matches!(event, Event::Closed(_) | Event::Message(FromWorker::Finished { .. }));
         match &self.cell {

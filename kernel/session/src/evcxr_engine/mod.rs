@@ -10,6 +10,7 @@ mod ends;
 
 use crate::desk::{Desk, Ran, WorkerControls, follow};
 use crate::engine::{Context, Controls, Engine, Outcome, OutputSender, Timing};
+use crate::exchange::Exchange;
 use crate::front::{Completion, Output, Report};
 use crate::ochre_engine::report;
 use crate::worker::{StartError, Target};
@@ -26,6 +27,7 @@ const DEFAULT_OPT_LEVEL: &str = "2";
 /// The engine of a session that asked for evcxr.
 pub struct EvcxrEngine {
     target: Arc<dyn Target>,
+    exchange: Exchange,
     controls: Arc<WorkerControls>,
     desk: Option<Desk>,
     starting: Option<tokio::task::JoinHandle<Result<Desk, StartError>>>,
@@ -44,10 +46,10 @@ pub struct EvcxrEngine {
 
 impl EvcxrEngine {
     /// An engine whose process starts at once; evcxr takes some seconds to get ready in it. Needs a tokio runtime.
-    pub fn new(target: Arc<dyn Target>) -> Self {
-        let starting = tokio::spawn(Desk::open(target.clone(), String::new()));
+    pub fn new(target: Arc<dyn Target>, exchange: Exchange) -> Self {
+        let starting = tokio::spawn(Desk::open(target.clone(), String::new(), exchange.clone()));
         Self {
-            target, controls: Arc::new(WorkerControls::new()), desk: None, starting: Some(starting), variables: Vec::new(), items: Vec::new(),
+            target, exchange, controls: Arc::new(WorkerControls::new()), desk: None, starting: Some(starting), variables: Vec::new(), items: Vec::new(),
             source: None, timing: Timing::default(), next_cell: 1, opt_level: None, setup: Vec::new(),
         }
     }
@@ -61,7 +63,7 @@ impl EvcxrEngine {
             let _ = output.send(Output::Stream { stream: Stream::Stderr, text }).await;
         }
         if self.desk.is_none() {
-            let starting = self.starting.take().unwrap_or_else(|| tokio::spawn(Desk::open(self.target.clone(), String::new())));
+            let starting = self.starting.take().unwrap_or_else(|| tokio::spawn(Desk::open(self.target.clone(), String::new(), self.exchange.clone())));
             let desk = match starting.await {
                 Ok(Ok(desk)) => desk,
                 Ok(Err(error)) => return Err(report::of_error("evcxr did not start", &error)),
@@ -82,7 +84,7 @@ impl EvcxrEngine {
         self.controls.set_handle(None);
         self.variables.clear();
         self.items.clear();
-        self.starting = Some(tokio::spawn(Desk::open(self.target.clone(), String::new())));
+        self.starting = Some(tokio::spawn(Desk::open(self.target.clone(), String::new(), self.exchange.clone())));
     }
 
     /// Evaluates a cell or a command of evcxr's.

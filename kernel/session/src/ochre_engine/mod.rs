@@ -14,6 +14,7 @@ mod text;
 
 use crate::desk::{Desk, WorkerControls};
 use crate::engine::{Context, Controls, Engine, Outcome, OutputSender, Timing};
+use crate::exchange::Exchange;
 use crate::front::{Completion, Output, Report};
 use crate::worker::{StartError, Target};
 use async_trait::async_trait;
@@ -37,6 +38,8 @@ pub struct EngineParts {
     pub dependencies: dependencies::Workshop,
     /// Where workers run.
     pub target: Arc<dyn Target>,
+    /// The extensions that workers may ask.
+    pub exchange: Exchange,
 }
 
 /// The default engine of a session.
@@ -63,7 +66,7 @@ impl OchreEngine {
     pub fn new(parts: EngineParts) -> Self {
         let notebook = Notebook::new(parts.prelude.clone(), parts.compiler.clone(), parts.cache.clone());
         let controls = Arc::new(WorkerControls::new());
-        let starting = tokio::spawn(Desk::open(parts.target.clone(), parts.prelude.hash.clone()));
+        let starting = open(&parts);
         Self {
             parts, notebook, controls, desk: None, starting: Some(starting), variables: Vec::new(), journal: Journal::default(), held: BTreeMap::new(),
             next_cell: 1, timing: Timing::default(), last_text: None, setup: Vec::new(),
@@ -77,7 +80,7 @@ impl OchreEngine {
             say(output, &format!("The worker ended while no cell was running: {}. A new one has started; `%recover` brings variables back.\n", ended.words())).await;
         }
         if self.desk.is_none() {
-            let starting = self.starting.take().unwrap_or_else(|| tokio::spawn(Desk::open(self.parts.target.clone(), self.parts.prelude.hash.clone())));
+            let starting = self.starting.take().unwrap_or_else(|| open(&self.parts));
             let desk = match starting.await {
                 Ok(Ok(desk)) => desk,
                 Ok(Err(error)) => return Err(report::of_error("worker did not start", &error)),
@@ -101,7 +104,7 @@ impl OchreEngine {
         self.notebook.retain_variables(&Default::default(), &format!("was lost when the worker ended ({why}); `%recover` brings back what can be brought back"));
         self.variables.clear();
         // The next cell shall not wait for the start.
-        self.starting = Some(tokio::spawn(Desk::open(self.parts.target.clone(), self.parts.prelude.hash.clone())));
+        self.starting = Some(open(&self.parts));
     }
 
     fn source(&self, code: &str, context: &Context) -> Arc<CellSource> {
@@ -116,6 +119,11 @@ impl OchreEngine {
             desk.handle.post(&message);
         }
     }
+}
+
+/// A worker that starts while something else is done.
+fn open(parts: &EngineParts) -> tokio::task::JoinHandle<Result<Desk, StartError>> {
+    tokio::spawn(Desk::open(parts.target.clone(), parts.prelude.hash.clone(), parts.exchange.clone()))
 }
 
 /// Writes a note into the cell's stderr.

@@ -20,7 +20,7 @@ use ochre_link::{Bundle, Comm, CommAction, Stream, Variable};
 use ochre_session::engine::{Context, Controls, Engine, Outcome, Timing};
 use ochre_session::front::*;
 use ochre_session::history::HistoryPlace;
-use ochre_session::{Session, SessionParts};
+use ochre_session::{Exchange, Session, SessionParts};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -244,14 +244,14 @@ impl Bench {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let later = Arc::new(Notify::new());
         let (for_engines, for_later) = (seen.clone(), later.clone());
-        let engines = Box::new(move |name: &str| -> Result<Box<dyn Engine>, Report> {
+        let engines = Box::new(move |name: &str, _: &Exchange| -> Result<Box<dyn Engine>, Report> {
             match name {
                 "ochre" => Ok(Box::new(Scripted::new("ochre", for_engines.clone(), for_later.clone()))),
                 "broken" => panic!("an engine's own bug"),
                 _ => Err(report("configuration", "there is no such engine here")),
             }
         });
-        let parts = SessionParts { engine: first.into(), engines, magics, observers, history };
+        let parts = SessionParts { engine: first.into(), engines, magics, observers, services: vec![], redactor: Default::default(), history };
         Self { session: Session::start(parts).unwrap(), seen, later }
     }
 

@@ -50,6 +50,7 @@ pub fn parts() -> EngineParts {
         cache: Cache::new(cache.join("cells")),
         dependencies: Workshop { dir: cache.join("dependencies"), wrapper: wrapper(), cargo: sysroot().join("bin/cargo") },
         target: target(&prelude),
+        exchange: Default::default(),
         prelude,
     }
 }
