@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 /// A program of the PATH.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|d| d.join(name)).find(|p| p.is_file())
+    // Debian keeps some programs (runc) where only root's PATH looks.
+    std::env::split_paths(&path).chain(["/usr/sbin".into()]).map(|d| d.join(name)).find(|p| p.is_file())
 }
 
 /// A program, from a Debian package when it is missing and we may install one.

@@ -20,6 +20,7 @@ usage: cargo xtask COMMAND
   demo                     builds, installs for this user, runs notebooks/01-first-cells.ipynb and shows the result
   test [--full] [FILTER]   installs every test peer it can and runs all tests; --full adds the slow ones;
                            FILTER is the name of a suite (see `test --list`) or part of a Rust test's name
+  peers                    installs what the storage tests talk to, as `test` does, and says where it lies
   bench [NAME]             measures; without a name it lists what can be measured";
 
 fn main() -> ExitCode {
@@ -42,6 +43,10 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
         }),
         Some("demo") => demo::demo(),
         Some("test") => test::test(rest),
+        Some("peers") => {
+            println!("{}", peers::Storage::install(&build::source(), &ochre_build::Cache::find()?)?.directory.display());
+            Ok(ExitCode::SUCCESS)
+        }
         Some("bench") => bench::bench(rest),
         Some("help" | "--help" | "-h") | None => {
             println!("{USAGE}");

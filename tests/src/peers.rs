@@ -3,6 +3,7 @@
 use crate::build::Built;
 use crate::host::{program_or_install, run};
 use anyhow::{Context, bail};
+use ochre_build::Cache;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,18 +20,7 @@ impl Python {
     pub fn install(built: &Built) -> anyhow::Result<Self> {
         let requirements = built.source.join("tests/clients/requirements.txt");
         let directory = built.cache.peers().join("python");
-        once(&directory, &requirements, || {
-            eprintln!("installing the Python test peers into {}", directory.display());
-            let python = program_or_install("python3", "python3")?;
-            let venv = || run(Command::new(&python).args(["-m", "venv"]).arg(&directory));
-            if venv().is_err() {
-                // Debian's python3 comes without ensurepip.
-                run(Command::new("apt-get").args(["update", "-qq"]))?;
-                run(Command::new("apt-get").args(["install", "-y", "-qq", "python3-venv"]))?;
-                venv()?;
-            }
-            run(Command::new(directory.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(&requirements))
-        })?;
+        environment(&directory, &requirements)?;
         Ok(Self { directory })
     }
 
@@ -77,20 +67,74 @@ impl Browser {
     pub fn install(built: &Built) -> anyhow::Result<Self> {
         let chromium = program_or_install("chromium", "chromium")?;
         let node = program_or_install("node", "nodejs")?;
-        let npm = program_or_install("npm", "npm")?;
-        let package = built.source.join("tests/browser/package.json");
-        let modules = built.cache.peers().join("node");
-        once(&modules, &package, || {
-            eprintln!("installing the browser's driver into {}", modules.display());
-            std::fs::create_dir_all(&modules)?;
-            std::fs::copy(&package, modules.join("package.json"))?;
-            run(Command::new(npm)
-                .args(["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"])
-                .current_dir(&modules)
-                .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))
-        })?;
-        Ok(Self { chromium, node, modules })
+        let directory = built.cache.peers().join("node");
+        modules(&directory, &built.source.join("tests/browser/package.json"))?;
+        Ok(Self { chromium, node, modules: directory })
     }
+}
+
+/// What the storage tests talk to. The tests find it below `directory` by themselves (`ochre_servers::peers`).
+pub struct Storage {
+    pub directory: PathBuf,
+}
+
+/// Programs of the machine and their Debian packages: FUSE and a peer that uses it, a container without FUSE, a keyring.
+const STORAGE_PROGRAMS: [(&str, &str); 11] = [
+    ("fusermount3", "fuse3"),
+    ("s3fs", "s3fs"),
+    ("podman", "podman"),
+    ("runc", "runc"),
+    ("conmon", "conmon"),
+    ("newuidmap", "uidmap"),
+    ("slirp4netns", "slirp4netns"),
+    ("setpriv", "util-linux"),
+    ("dbus-run-session", "dbus"),
+    ("gnome-keyring-daemon", "gnome-keyring"),
+    ("secret-tool", "libsecret-tools"),
+];
+
+impl Storage {
+    /// Makes or finds all of it: Debian's programs, Python's emulators and clients, Azurite.
+    pub fn install(source: &Path, cache: &Cache) -> anyhow::Result<Self> {
+        for (name, package) in STORAGE_PROGRAMS {
+            program_or_install(name, package)?;
+        }
+        let (lists, directory) = (source.join("tests/servers/peers"), cache.peers());
+        environment(&directory.join("python-storage"), &lists.join("requirements.txt"))?;
+        program_or_install("node", "nodejs")?;
+        modules(&directory.join("azurite"), &lists.join("package.json"))?;
+        Ok(Self { directory })
+    }
+}
+
+/// A Python environment with what a list names.
+fn environment(directory: &Path, requirements: &Path) -> anyhow::Result<()> {
+    once(directory, requirements, || {
+        eprintln!("installing the Python test peers into {}", directory.display());
+        let python = program_or_install("python3", "python3")?;
+        let venv = || run(Command::new(&python).args(["-m", "venv"]).arg(directory));
+        if venv().is_err() {
+            // Debian's python3 comes without ensurepip.
+            run(Command::new("apt-get").args(["update", "-qq"]))?;
+            run(Command::new("apt-get").args(["install", "-y", "-qq", "python3-venv"]))?;
+            venv()?;
+        }
+        run(Command::new(directory.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(requirements))
+    })
+}
+
+/// A directory whose `node_modules` has what a package.json names.
+fn modules(directory: &Path, package: &Path) -> anyhow::Result<()> {
+    once(directory, package, || {
+        eprintln!("installing node modules into {}", directory.display());
+        let npm = program_or_install("npm", "npm")?;
+        std::fs::create_dir_all(directory)?;
+        std::fs::copy(package, directory.join("package.json"))?;
+        run(Command::new(npm)
+            .args(["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"])
+            .current_dir(directory)
+            .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"))
+    })
 }
 
 /// Runs `install` unless it finished before for the same list.

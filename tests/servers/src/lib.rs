@@ -1,2 +1,16 @@
-//! Servers that tests and benchmarks talk to: the emulators as processes, and servers of ours with set faults and speed.
+//! Servers for the tests of storage and secrets: real emulators as child processes, and servers of our own for what no emulator does
+//! (speed, faults, identities, requests recorded over TLS). A development dependency; nothing that ships links it.
+//!
+//! Every handle binds a free port of 127.0.0.1, owns a scratch directory where it needs one, and ends its server when it is dropped, also when
+//! the test panics. Handles are started with blocking calls and work from plain and from async tests.
 #![forbid(unsafe_code)]
+
+mod child;
+mod emulators;
+mod peers;
+mod tls;
+
+pub use child::{Child, StartError};
+pub use emulators::{Azurite, AzuriteOptions, Gcs, Moto};
+pub use peers::{node_program, peers, python, python_script, storage_program};
+pub use tls::Certificate;

@@ -25,7 +25,13 @@ pub fn kernel_side(context: &Context) -> anyhow::Result<Tally> {
     let packages: Vec<String> =
         packages(&context.built.source)?.into_iter().filter(|p| !CELL_SIDE.contains(&p.as_str()) && p != "xtask" && p != build::EVCXR).collect();
     let cargo = build::kernel_command(&context.built.source, &context.built.cache, &context.built.compiler, &packages);
-    let mut tally = run(context, "kernel", cargo.command("test"))?;
+    let mut tally = Tally::default();
+    match crate::peers::Storage::install(&context.built.source, &context.built.cache) {
+        Ok(_) => {}
+        // The tests that need one fail too, and name it; the others are still worth running.
+        Err(error) => tally.add(Tally::failure("storage peers", format!("{error:#}"))),
+    }
+    tally.add(run(context, "kernel", cargo.command("test"))?);
     let evcxr = build::evcxr_command(&context.built.source, &context.built.cache, &context.built.compiler);
     tally.add(run(context, "evcxr", evcxr.command("test"))?);
     Ok(tally)
@@ -44,7 +50,7 @@ pub fn cell_side(context: &Context) -> anyhow::Result<Tally> {
 /// Names of the workspace's packages.
 fn packages(source: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
-    for group in ["kernel", "extensions"] {
+    for group in ["kernel", "extensions", "tests"] {
         for entry in std::fs::read_dir(source.join(group))? {
             let Ok(text) = std::fs::read_to_string(entry?.path().join("Cargo.toml")) else { continue };
             let name = text.lines().find_map(|l| l.strip_prefix("name = \"")).and_then(|l| l.strip_suffix('"'));
@@ -63,7 +69,7 @@ fn run(context: &Context, suite: &str, mut command: Command) -> anyhow::Result<T
     command.args(context.name_filter.iter());
     let log = context.logs.join(format!("{suite}.log"));
     let file = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    command.env("OCHRE_PRELUDE", &context.built.prelude);
+    command.env("OCHRE_PRELUDE", &context.built.prelude).env("OCHRE_PEERS", context.built.cache.peers());
     let status = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).status()?;
     let text = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
     let mut tally = read(suite, &text);
@@ -120,7 +126,7 @@ mod tests {
     #[test]
     fn every_crate_of_the_workspace_is_on_one_side() {
         let names = packages(&crate::build::source()).unwrap();
-        for name in ["ochre", "ochre-session", "ochre-runtime", "ochre-frames"] {
+        for name in ["ochre", "ochre-session", "ochre-runtime", "ochre-frames", "ochre-servers"] {
             assert!(names.iter().any(|n| n == name), "{names:?}");
         }
     }
