@@ -29,6 +29,6 @@ pub use observer::{CellFinished, CellStarted, Ending, Observer};
 pub use parse::Arguments;
 pub use registry::{Registry, RegistryError};
 pub use service::Service;
-pub use session::{Answer, CellEnd, PastCell, SessionAccess, Spent};
+pub use session::{Answer, CellEnd, PastCell, SessionAccess, Spent, Trap};
 pub use spec::{Argument, Example, Form, Kind, Spec, Value};
 pub use target::Target;

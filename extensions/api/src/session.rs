@@ -33,6 +33,17 @@ pub struct PastCell {
     pub output: Option<String>,
 }
 
+/// How the opens of cells and commands are trapped, for a mount where the host forbids FUSE: whoever answers them listens on `socket`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// The unix socket to which listeners are handed.
+    pub socket: String,
+    /// The filter, one `struct sock_filter` after another.
+    pub program: Vec<u8>,
+    /// What stands before the words of a command so that it runs under the filter.
+    pub wrapper: Vec<String>,
+}
+
 /// The session, as a magic sees it.
 #[async_trait]
 pub trait SessionAccess: Send {
@@ -103,4 +114,13 @@ pub trait SessionAccess: Send {
     fn set_timing(&mut self, on: bool);
     /// Whether it is on.
     fn timing(&self) -> bool;
+    /// Traps the opens of the worker and of commands from now on, and those of every later worker of this session. Whether the system allowed it is told
+    /// to the socket. Never the opens of compilers: those run beside the worker.
+    async fn trap_opens(&mut self, _trap: Trap) -> Result<(), Failure> {
+        Err(Failure::configuration("this session cannot trap the opens of its cells"))
+    }
+    /// What stands before the words of a command ([`Trap::wrapper`]); nothing without a trap.
+    fn command_wrapper(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -98,7 +98,7 @@ fn handle(message: ToWorker, out: &Out, work: &Work, jobs: &Sender<Job>) {
             out.send(&FromWorker::Finished { cell: run.cell, end, value: None, variables: Vec::new() });
         }
         // evcxr has none of these: no libraries from elsewhere, no settings of displays, no widgets, no requests.
-        ToWorker::Library { .. } | ToWorker::Setting { .. } | ToWorker::Comm(_) | ToWorker::Answer { .. } => {}
+        ToWorker::Library { .. } | ToWorker::Setting { .. } | ToWorker::Comm(_) | ToWorker::Answer { .. } | ToWorker::TrapOpens { .. } => {}
         // Said once already.
         ToWorker::Hello { .. } | ToWorker::Shutdown => {}
     }

@@ -43,6 +43,14 @@ pub enum ToWorker {
     Shutdown,
     /// Answer to the [`FromWorker::Request`] of this id. One whose asker has given up is dropped.
     Answer { id: u64, result: Answered },
+    /// Have every thread, and every program that is started from now on, ask before it opens a file: `program` (a seccomp filter, `struct sock_filter`
+    /// after another) is installed with a listener, which goes to the unix socket `socket`; so does the reason if the system refuses. For good: nothing
+    /// takes a filter off. Only for workers on the kernel's machine.
+    TrapOpens {
+        socket: String,
+        #[serde(with = "crate::raw")]
+        program: Vec<u8>,
+    },
 }
 
 /// What is to be run: the libraries are there (sent before as [`ToWorker::Library`]).

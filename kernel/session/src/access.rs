@@ -7,7 +7,7 @@ use crate::report::failure;
 use crate::runner::Runner;
 use crate::switchboard::Working;
 use crate::{habits, magics};
-use ochre_api::{Answer, Call, CellEnd, Failure, PastCell, Place, Registry, SessionAccess, Spent, async_trait, help};
+use ochre_api::{Answer, Call, CellEnd, Failure, PastCell, Place, Registry, SessionAccess, Spent, Trap, async_trait, help};
 use ochre_link::{Bundle, Stream, Variable};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -254,7 +254,10 @@ impl SessionAccess for Access<'_> {
         self.runner.name = name.to_owned();
         self.runner.dependencies.clear();
         self.runner.counts.clear();
-        Ok(())
+        match self.runner.trap.clone() {
+            Some(trap) => self.trap_opens(trap).await,
+            None => Ok(()),
+        }
     }
 
     async fn reset(&mut self) -> Result<(), Failure> {
@@ -328,6 +331,16 @@ impl SessionAccess for Access<'_> {
 
     fn timing(&self) -> bool {
         self.runner.timing
+    }
+
+    async fn trap_opens(&mut self, trap: Trap) -> Result<(), Failure> {
+        self.runner.trap = Some(trap.clone());
+        let (engine, _working) = self.engine_mut()?;
+        engine.trap_opens(&trap).await.map_err(failure)
+    }
+
+    fn command_wrapper(&self) -> Vec<String> {
+        self.runner.trap.as_ref().map(|trap| trap.wrapper.clone()).unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@
 //! the scripted engine of the tests.
 use crate::front::{Completion, Output, Report};
 use async_trait::async_trait;
+use ochre_api::{Failure, Trap};
 use ochre_link::{Bundle, Comm, Variable};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -72,6 +73,10 @@ pub trait Engine: Send {
     /// Changes the worker's directory; gives the new one.
     async fn set_directory(&mut self, path: &str) -> Result<String, Report>;
     async fn setting(&mut self, name: &str, value: &str) -> Result<(), Report>;
+    /// Has this worker and every later one trap its opens.
+    async fn trap_opens(&mut self, _trap: &Trap) -> Result<(), Report> {
+        Err(Report::from(Failure::configuration(format!("the engine `{}` cannot trap the opens of its cells", self.name())).hint("`%engine ochre` can")))
+    }
     /// Ends the worker, politely first; returns when it is gone.
     async fn shutdown(&mut self);
 }

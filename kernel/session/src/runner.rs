@@ -52,6 +52,8 @@ pub(crate) struct Runner {
     pub(crate) directory: PathBuf,
     pub(crate) dependencies: BTreeMap<String, String>,
     pub(crate) timing: bool,
+    /// How opens are trapped, once a mount needs it.
+    pub(crate) trap: Option<ochre_api::Trap>,
     /// The number beside the cell for each of the engine's own ids that a variable carries.
     pub(crate) counts: BTreeMap<CellId, u32>,
 }
@@ -71,6 +73,7 @@ impl Runner {
             directory,
             dependencies: BTreeMap::new(),
             timing: false,
+            trap: None,
             counts: BTreeMap::new(),
         }
     }

@@ -17,6 +17,7 @@ mod out;
 mod pump;
 mod requests;
 mod state;
+mod trap;
 
 use cells::Job;
 use ochre_link::{FrameError, FromWorker, ToWorker, VERSION, frame};
@@ -136,6 +137,8 @@ fn handle(message: ToWorker) {
         ToWorker::Interrupt => worker.interrupt(),
         ToWorker::InputReply { text } => worker.questions.give(text.ok_or(AskFailure::NotAllowed)),
         ToWorker::Answer { id, result } => worker.requests.give(id, result),
+        // On this thread: a cell that comes after the message must find its files.
+        ToWorker::TrapOpens { socket, program } => trap::install(&socket, &program),
         ToWorker::Forget { names } => worker.post(Job::Forget(names)),
         ToWorker::Environment { name, value } => worker.post(Job::Environment { name, value }),
         ToWorker::Directory { path } => worker.post(Job::Directory(path)),

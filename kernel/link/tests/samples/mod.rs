@@ -24,6 +24,7 @@ pub fn to_worker() -> Vec<(&'static str, ToWorker)> {
         ToWorker::Answer { id: 8, result: refused(Blame::Configuration) },
         ToWorker::Answer { id: 8, result: refused(Blame::Remote) },
         ToWorker::Answer { id: 1 << 40, result: refused(Blame::Bug) },
+        ToWorker::TrapOpens { socket: "/tmp/s".into(), program: vec![6, 0, 0, 255] },
     ];
     all.into_iter().map(|message| (to_worker_name(&message), message)).collect()
 }
@@ -100,6 +101,7 @@ fn to_worker_name(message: &ToWorker) -> &'static str {
         ToWorker::Comm(_) => "to Comm",
         ToWorker::Shutdown => "to Shutdown",
         ToWorker::Answer { .. } => "to Answer",
+        ToWorker::TrapOpens { .. } => "to TrapOpens",
     }
 }
 

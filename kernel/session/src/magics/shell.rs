@@ -30,9 +30,12 @@ pub(crate) async fn run(line: &str, session: &mut dyn SessionAccess) -> Result<(
 
 /// Runs a text with an interpreter.
 pub(crate) async fn script(text: &str, interpreter: &str, options: &[&str], session: &mut dyn SessionAccess) -> Result<(), Failure> {
-    let mut command = Command::new(interpreter);
-    command.args(options).arg("-c").arg(text).current_dir(session.directory());
+    let mut words = session.command_wrapper();
+    words.push(interpreter.to_owned());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).args(options).arg("-c").arg(text).current_dir(session.directory());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    ochre_secrets::environment::withhold(command.as_std_mut());
     for (name, value) in session.environment() {
         match value {
             Some(value) => command.env(name, value),

@@ -232,6 +232,14 @@ impl Engine for OchreEngine {
         Ok(())
     }
 
+    async fn trap_opens(&mut self, trap: &ochre_api::Trap) -> Result<(), Report> {
+        let message = ToWorker::TrapOpens { socket: trap.socket.clone(), program: trap.program.clone() };
+        if !self.setup.contains(&message) {
+            self.set_up(message, |m| matches!(m, ToWorker::TrapOpens { .. })).await;
+        }
+        Ok(())
+    }
+
     async fn shutdown(&mut self) {
         if let Some(starting) = self.starting.take() {
             starting.abort();
