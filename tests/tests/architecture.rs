@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ochre-azure", &["ochre-secrets"]),
     ("ochre-blobs", &["ochre-secrets"]),
     ("ochre-build", &[]),
-    ("ochre-cells", &["ochre-link"]),
+    ("ochre-cells", &["ochre-link", "ochre-secrets"]),
     ("ochre-evcxr", &["ochre-link"]),
     ("ochre-frames", &["ochre-runtime"]),
     ("ochre-jupyter", &["ochre-session", "ochre-link"]),

@@ -85,6 +85,8 @@ impl Compiler {
         let path = dir.join(&source);
         std::fs::write(&path, &job.text).map_err(|e| RustcError::Write { path, source: e })?;
         let mut command = Command::new(&self.path);
+        // Macros run in it.
+        ochre_secrets::environment::withhold(command.as_std_mut());
         command.current_dir(dir).args(job.flags()).arg(&source).arg("--out-dir=.");
         for (name, path) in &job.externs {
             command.arg("--extern").arg(format!("{name}={}", path.display()));

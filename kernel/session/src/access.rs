@@ -304,6 +304,9 @@ impl SessionAccess for Access<'_> {
     }
 
     async fn set_env(&mut self, name: &str, value: Option<&str>) -> Result<(), Failure> {
+        if let Some(value) = value.filter(|_| ochre_secrets::environment::is_credential(name)) {
+            self.runner.gate.know(value);
+        }
         let (engine, _working) = self.engine_mut()?;
         engine.set_env(name, value).await.map_err(failure)?;
         self.runner.environment.insert(name.to_owned(), value.map(str::to_owned));

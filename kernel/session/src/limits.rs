@@ -30,6 +30,11 @@ impl Limiter {
         }
     }
 
+    /// Whether stdout and stderr are not shown any more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.cut > 0
+    }
+
     fn stream(&mut self, stream: Stream, text: String) -> Vec<Output> {
         let room = MAX_STREAM_BYTES.saturating_sub(self.shown);
         if text.len() <= room && self.cut == 0 {

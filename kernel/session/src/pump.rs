@@ -1,13 +1,15 @@
 //! Between the engine and the front end: every output of a cell passes here and every limit is kept here.
 //!
 //! ```text
-//! engine, magics --Output--> pump --limits--> front end of the cell
+//! engine, magics --Output--> pump --gate--> limits --> front end of the cell
 //!                              |--after the cell has ended--> stray (threads that still print)
 //! ```
 //! The queue is bounded, so a front end that is slow slows the cell and not the memory.
 use crate::front::Output;
+use crate::gate::{CellGate, Gate};
 use crate::limits::{Limiter, MAX_QUEUED_OUTPUTS};
 use ochre_link::Comm;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// The end of one cell's output.
@@ -26,6 +28,7 @@ pub(crate) struct Sinks {
     pub(crate) comms: mpsc::UnboundedSender<Comm>,
     /// Nothing is shown: only questions and comms pass.
     pub(crate) silent: bool,
+    pub(crate) gate: Gate,
 }
 
 impl Pump {
@@ -47,44 +50,87 @@ impl Pump {
 }
 
 async fn run(mut inner: mpsc::Receiver<Output>, mut finished: oneshot::Receiver<oneshot::Sender<()>>, sinks: Sinks) {
-    let Sinks { front, stray, comms, silent } = sinks;
-    let mut limiter = Limiter::default();
+    let Sinks { front, stray, comms, silent, gate } = sinks;
+    let mut way = Way { gate: gate.cell(), limiter: Limiter::default(), comms, silent };
     let done = loop {
+        let patience = way.gate.patience();
         tokio::select! {
             biased;
             output = inner.recv() => match output {
-                Some(output) => forward(output, &front, &comms, silent, &mut limiter).await,
+                Some(output) => way.forward(output, &front).await,
                 None => break finished.await.ok(),
             },
             done = &mut finished => break done.ok(),
+            () = held(patience), if patience.is_some() => way.release(&front).await,
         }
     };
     while let Ok(output) = inner.try_recv() {
-        forward(output, &front, &comms, silent, &mut limiter).await;
+        way.forward(output, &front).await;
     }
-    if let Some(note) = limiter.end_note().filter(|_| !silent) {
+    way.release(&front).await;
+    if let Some(note) = way.limiter.end_note().filter(|_| !silent) {
         front.send(note).await.ok();
     }
     drop(front);
     if let Some(done) = done {
         done.send(()).ok();
     }
-    while let Some(output) = inner.recv().await {
-        if matches!(output, Output::Stream { .. } | Output::Display { .. } | Output::Clear { .. } | Output::Comm(_)) {
-            forward(output, &stray, &comms, silent, &mut limiter).await;
+    loop {
+        let patience = way.gate.patience();
+        tokio::select! {
+            biased;
+            output = inner.recv() => match output {
+                Some(output @ (Output::Stream { .. } | Output::Display { .. } | Output::Clear { .. } | Output::Comm(_))) => way.forward(output, &stray).await,
+                Some(_) => {}
+                None => break way.release(&stray).await,
+            },
+            () = held(patience), if patience.is_some() => way.release(&stray).await,
         }
     }
 }
 
-async fn forward(output: Output, to: &mpsc::Sender<Output>, comms: &mpsc::UnboundedSender<Comm>, silent: bool, limiter: &mut Limiter) {
-    match &output {
-        Output::Comm(comm) => drop(comms.send(comm.clone())),
-        Output::Input { .. } => {}
-        _ if silent => return,
-        _ => {}
+/// What waits as the beginning of a secret waits no longer than this.
+async fn held(patience: Option<Duration>) {
+    tokio::time::sleep(patience.unwrap_or_default()).await;
+}
+
+/// What every output passes.
+struct Way {
+    gate: CellGate,
+    limiter: Limiter,
+    comms: mpsc::UnboundedSender<Comm>,
+    silent: bool,
+}
+
+impl Way {
+    async fn forward(&mut self, output: Output, to: &mpsc::Sender<Output>) {
+        match &output {
+            Output::Comm(comm) => drop(self.comms.send(comm.clone())),
+            Output::Input { .. } => {}
+            _ if self.silent => return,
+            _ => {}
+        }
+        if self.limiter.is_full() && matches!(output, Output::Stream { .. }) {
+            // Nothing of it is shown: it is counted only.
+            self.limiter.pass(output);
+            return;
+        }
+        for output in self.gate.pass(output) {
+            self.show(output, to).await;
+        }
     }
-    for output in limiter.pass(output) {
-        // A front end that has gone away wants nothing more.
-        to.send(output).await.ok();
+
+    /// Shows what the gate has held back.
+    async fn release(&mut self, to: &mpsc::Sender<Output>) {
+        for output in self.gate.release() {
+            self.show(output, to).await;
+        }
+    }
+
+    async fn show(&mut self, output: Output, to: &mpsc::Sender<Output>) {
+        for output in self.limiter.pass(output) {
+            // A front end that has gone away wants nothing more.
+            to.send(output).await.ok();
+        }
     }
 }

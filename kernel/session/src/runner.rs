@@ -6,11 +6,12 @@ use crate::access::Access;
 use crate::engine::{Context, Engine, OutputSender};
 use crate::exchange::Exchange;
 use crate::front::{Completion, Execute, Output, Payload, Report, Status};
+use crate::gate::Gate;
 use crate::history::History;
 use crate::session::EngineFactory;
 use crate::switchboard::Switchboard;
 use ochre_api::{Failure, Registry};
-use ochre_link::{Bundle, CellId, Variable};
+use ochre_link::{Bundle, CellId, Stream, Variable};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ pub(crate) struct Runner {
     pub(crate) magics: Arc<Registry>,
     pub(crate) history: History,
     pub(crate) switchboard: Arc<Switchboard>,
+    pub(crate) gate: Gate,
+    /// Credentials of the kernel's environment that cells and commands are not handed, and were not yet told of.
+    pub(crate) withheld: Vec<String>,
     /// What `%env` set (or removed), for commands.
     pub(crate) environment: BTreeMap<String, Option<String>>,
     pub(crate) directory: PathBuf,
@@ -59,7 +63,7 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(name: String, engines: EngineFactory, magics: Arc<Registry>, history: History, switchboard: Arc<Switchboard>, exchange: Exchange) -> Self {
+    pub(crate) fn new(name: String, engines: EngineFactory, magics: Arc<Registry>, history: History, switchboard: Arc<Switchboard>, exchange: Exchange, gate: Gate) -> Self {
         let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         Self {
             engines,
@@ -69,6 +73,8 @@ impl Runner {
             magics,
             history,
             switchboard,
+            gate,
+            withheld: ochre_secrets::environment::credentials().into_iter().map(|(name, _)| name.to_string_lossy().into_owned()).collect(),
             environment: BTreeMap::new(),
             directory,
             dependencies: BTreeMap::new(),
@@ -141,6 +147,11 @@ impl Runner {
         let Job { request, count } = job;
         output.send(Output::Started { code: request.code.clone(), count }).await.ok();
         let context = Context { output: output.clone(), allow_stdin: request.allow_stdin, count, silent: request.silent };
+        if !request.silent {
+            for warning in crate::keys::warnings(&request.code, self) {
+                output.send(Output::Stream { stream: Stream::Stderr, text: warning }).await.ok();
+            }
+        }
         let mut access = Access::new(self, context);
         let end = access.cell(&request.code).await;
         let payloads = std::mem::take(&mut access.payloads);

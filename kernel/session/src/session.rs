@@ -5,6 +5,7 @@
 use crate::engine::{Engine, OutputSender};
 use crate::exchange::Exchange;
 use crate::front::*;
+use crate::gate::Gate;
 use crate::history::{History, HistoryPlace};
 use crate::state::{Event, Start, View};
 use crate::switchboard::Switchboard;
@@ -45,6 +46,7 @@ pub struct SessionParts {
 pub struct Session {
     events: mpsc::Sender<Event>,
     switchboard: Arc<Switchboard>,
+    gate: Gate,
     view: watch::Receiver<View>,
     magics: Arc<Registry>,
     history: History,
@@ -64,6 +66,10 @@ impl Session {
         let (events, receiver) = mpsc::channel(MAX_EVENTS);
         let (stray_sender, stray) = mpsc::channel(MAX_STRAY_OUTPUTS);
         let switchboard = Switchboard::new();
+        for (_, secret) in ochre_secrets::environment::credentials() {
+            parts.redactor.know(&secret);
+        }
+        let gate = Gate::new(parts.redactor);
         let history = History::new(parts.history);
         let view = crate::state::start(Start {
             engine: parts.engine,
@@ -72,12 +78,13 @@ impl Session {
             exchange,
             history: history.clone(),
             switchboard: switchboard.clone(),
+            gate: gate.clone(),
             stray: stray_sender,
             events: events.downgrade(),
             receiver,
         });
         let usage = Arc::default();
-        Ok(Self { events, switchboard, view, magics, history, usage, stray: Arc::new(Mutex::new(Some(stray))) })
+        Ok(Self { events, switchboard, gate, view, magics, history, usage, stray: Arc::new(Mutex::new(Some(stray))) })
     }
 
     /// Runs a cell when its turn comes. All its output is in `output` when this returns.
@@ -87,7 +94,7 @@ impl Session {
         if self.events.send(Event::Execute { request, output, done }).await.is_err() {
             return ended;
         }
-        executed.await.unwrap_or(ended)
+        self.gate.executed(executed.await.unwrap_or(ended))
     }
 
     /// Stops the running cell: politely first, harder when asked again.
@@ -97,6 +104,7 @@ impl Session {
 
     /// The answer to [`Output::Input`]; `None` gives the question up.
     pub fn answer(&self, text: Option<String>) {
+        self.gate.answer(text.as_deref());
         self.switchboard.answer(text);
     }
 
@@ -106,13 +114,13 @@ impl Session {
         let (code, magics) = (code.to_owned(), self.magics.clone());
         // Off this task, because paths are read from the disk, which may be a slow mount.
         let found = tokio::task::spawn_blocking(move || complete::complete(&code, cursor_code_points, &view, &magics));
-        found.await.unwrap_or_default()
+        self.gate.completions(found.await.unwrap_or_default())
     }
 
     /// What is known of the name at the cursor; `detail` 1 adds more.
     pub async fn inspect(&self, code: &str, cursor: usize, detail: u8) -> Option<Bundle> {
         let view = self.view.borrow().clone();
-        inspect::inspect(code, cursor, detail, &view, &self.magics)
+        inspect::inspect(code, cursor, detail, &view, &self.magics).map(|bundle| self.gate.bundle(bundle))
     }
 
     /// Whether a text is a whole cell.
@@ -122,7 +130,7 @@ impl Session {
 
     /// Cells of the past.
     pub async fn history(&self, query: HistoryQuery) -> Vec<HistoryEntry> {
-        self.history.query(query).await
+        self.gate.history(self.history.query(query).await)
     }
 
     /// A comm message from the front end, to the cell side.
@@ -134,7 +142,7 @@ impl Session {
 
     /// Open comms: id and target.
     pub fn comms(&self) -> Vec<(String, String)> {
-        self.view.borrow().comms.clone()
+        self.gate.comms(self.view.borrow().comms.clone())
     }
 
     /// What this session's processes use; CPU since the last call.

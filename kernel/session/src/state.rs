@@ -9,6 +9,7 @@
 use crate::engine::OutputSender;
 use crate::exchange::Exchange;
 use crate::front::{Completion, Execute, Executed, Output, Report, Status};
+use crate::gate::Gate;
 use crate::history::History;
 use crate::pump::{Pump, Sinks};
 use crate::runner::{Job, JobEnd, Runner};
@@ -59,6 +60,7 @@ pub(crate) struct Start {
     pub(crate) exchange: Exchange,
     pub(crate) history: History,
     pub(crate) switchboard: Arc<Switchboard>,
+    pub(crate) gate: Gate,
     pub(crate) stray: mpsc::Sender<Output>,
     pub(crate) events: mpsc::WeakSender<Event>,
     pub(crate) receiver: mpsc::Receiver<Event>,
@@ -66,7 +68,7 @@ pub(crate) struct Start {
 
 /// Starts the task and gives the view that it keeps up to date.
 pub(crate) fn start(start: Start) -> watch::Receiver<View> {
-    let runner = Runner::new(start.engine.clone(), start.engines, start.magics, start.history.clone(), start.switchboard.clone(), start.exchange.clone());
+    let runner = Runner::new(start.engine.clone(), start.engines, start.magics, start.history.clone(), start.switchboard.clone(), start.exchange.clone(), start.gate.clone());
     let first = View { engine: start.engine, directory: runner.directory(), ..View::default() };
     let (view, receiver) = watch::channel(first);
     let (comm_sender, comm_events) = mpsc::unbounded_channel();
@@ -80,6 +82,7 @@ pub(crate) fn start(start: Start) -> watch::Receiver<View> {
         exchange: start.exchange,
         history: start.history,
         switchboard: start.switchboard,
+        gate: start.gate,
         stray: start.stray,
         events: start.events,
         comm_sender,
@@ -112,6 +115,7 @@ struct Task {
     exchange: Exchange,
     history: History,
     switchboard: Arc<Switchboard>,
+    gate: Gate,
     stray: mpsc::Sender<Output>,
     events: mpsc::WeakSender<Event>,
     /// Opened and closed comms, seen by the pumps; few and small, so not bounded.
@@ -186,10 +190,13 @@ impl Task {
         // Silent cells and those that are not to be remembered show the next number and leave it unused.
         let count = self.count + 1;
         if !request.silent {
-            let cell = CellStarted { count, code: &request.code, cell_id: request.cell_id.as_deref() };
+            // Observers write to services and files: they are handed what may be seen.
+            let _ = self.gate.learn(&request.code);
+            let code = self.gate.text(request.code.clone());
+            let cell = CellStarted { count, code: &code, cell_id: request.cell_id.as_deref() };
             self.exchange.tell(|observer| observer.cell_started(&cell));
         }
-        let pump = Pump::start(Sinks { front: output, stray: self.stray.clone(), comms: self.comm_sender.clone(), silent: request.silent });
+        let pump = Pump::start(Sinks { front: output, stray: self.stray.clone(), comms: self.comm_sender.clone(), silent: request.silent, gate: self.gate.clone() });
         let job = Job { request: request.clone(), count };
         self.running = Some(Running { request, done, count, since: Instant::now() });
         tokio::spawn(async move {
@@ -210,8 +217,12 @@ impl Task {
     fn finished(&mut self, runner: Box<Runner>, end: JobEnd) {
         let Some(Running { request, done, count, since }) = self.running.take() else { return };
         if !request.silent {
+            let shown;
             let ending = match &end.status {
-                Status::Error(report) => Ending::Error { name: &report.name, message: &report.message },
+                Status::Error(report) => {
+                    shown = self.gate.report(report.clone());
+                    Ending::Error { name: &shown.name, message: &shown.message }
+                }
                 _ => Ending::Ok,
             };
             let cell = CellFinished { count, ending, took: since.elapsed() };
@@ -219,7 +230,8 @@ impl Task {
         }
         if request.store_history && !request.silent {
             self.count = count;
-            self.history.record(count, request.code, end.output);
+            let (input, output) = self.gate.record(request.code, end.output);
+            self.history.record(count, input, output);
         }
         let failed = matches!(end.status, Status::Error(_));
         self.view.send_modify(|view| {

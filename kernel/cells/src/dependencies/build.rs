@@ -146,6 +146,8 @@ impl Build<'_> {
         }
         let joined = |paths: &[PathBuf]| paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join("\n");
         let mut command = Command::new(&self.workshop.cargo);
+        // Build scripts of strangers run in it.
+        ochre_secrets::environment::withhold(command.as_std_mut());
         command.current_dir(&self.dir).arg(subcommand).args(arguments);
         command.env("CARGO_TARGET_DIR", self.dir.join("target")).env("RUSTC_WRAPPER", &self.workshop.wrapper);
         command.env(SHARED_VARIABLE, self.dir.join("shared.json")).env(NOTES_VARIABLE, self.dir.join("notes"));

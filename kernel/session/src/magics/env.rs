@@ -12,19 +12,22 @@ const SPEC: Spec = Spec {
     form: Form::Line,
     arguments: &[
         Argument::flag("unset", "removes the variable").short('u'),
+        Argument::flag("pass", "hands a credential of the kernel's own environment to cells and commands"),
         Argument::rest("assignment", Value::Text, "NAME shows one, NAME=VALUE sets it; nothing lists all"),
     ],
     summary: "shows or sets environment variables",
     help: "What is set here holds for cells (`std::env::var`) and for commands. In the list, values of variables that look like secrets \
-           are hidden, because the list is saved with the notebook.",
+           are hidden, because the list is saved with the notebook. Variables that hold credentials (AWS_SECRET_ACCESS_KEY, …_TOKEN, …_PASSWORD and so on) are not handed to \
+           cells and commands unless they are set or passed here.",
     examples: &[
         Example { text: "%env RUST_LOG=debug", does: "sets a variable" },
         Example { text: "%env HOME", does: "shows one" },
         Example { text: "%env --unset RUST_LOG", does: "removes it" },
+        Example { text: "%env --pass HF_TOKEN", does: "lets cells and commands see a credential" },
     ],
 };
 
-/// Parts of names whose values are not listed.
+/// Parts of names whose values are not listed, beside those that hold credentials.
 const SECRET_MARKS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL", "CONNECTION_STRING", "SAS"];
 
 #[async_trait]
@@ -37,6 +40,11 @@ impl Magic for Env {
         let text = call.arguments.rest();
         if call.arguments.has("unset") {
             session.set_env(checked(text)?, None).await?;
+            return Ok(MagicOutcome::none());
+        }
+        if call.arguments.has("pass") {
+            let value = std::env::var(checked(text)?).map_err(|_| Failure::usage(format!("{text} is not set where the kernel was started")).hint(format!("set it with `%env {text}=VALUE`")))?;
+            session.set_env(text, Some(&value)).await?;
             return Ok(MagicOutcome::none());
         }
         if text.is_empty() {
@@ -68,7 +76,7 @@ fn environment(session: &dyn SessionAccess) -> BTreeMap<String, String> {
 }
 
 fn list(all: &BTreeMap<String, String>) -> String {
-    let secret = |name: &str| SECRET_MARKS.iter().any(|mark| name.to_uppercase().contains(mark));
+    let secret = |name: &str| ochre_secrets::environment::is_credential(name) || SECRET_MARKS.iter().any(|mark| name.to_uppercase().contains(mark));
     let lines = all.iter().map(|(name, value)| format!("{name}={}", if secret(name) { "…" } else { value }));
     lines.collect::<Vec<_>>().join("\n")
 }

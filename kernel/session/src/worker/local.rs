@@ -50,6 +50,7 @@ impl LocalWorker {
 
     fn command(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
+        ochre_secrets::environment::withhold(&mut command);
         // Without libraries of its own to find, a worker sees the path as it is.
         if !self.library_path.is_empty() {
             if let Some(original) = std::env::var_os("LD_LIBRARY_PATH") {
