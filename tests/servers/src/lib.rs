@@ -5,12 +5,18 @@
 //! the test panics. Handles are started with blocking calls and work from plain and from async tests.
 #![forbid(unsafe_code)]
 
+mod blob;
 mod child;
 mod emulators;
+mod http;
 mod peers;
+mod stub;
 mod tls;
 
+pub use blob::{BlobOptions, BlobServer, Fault, Faults, contents};
 pub use child::{Child, StartError};
 pub use emulators::{Azurite, AzuriteOptions, Gcs, Moto};
 pub use peers::{node_program, peers, python, python_script, storage_program};
+pub use http::{Answering, Body, Ending, Exchange, HttpServer, Pace, Reply, Request};
+pub use stub::Stub;
 pub use tls::Certificate;

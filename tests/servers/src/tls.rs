@@ -31,3 +31,21 @@ impl Certificate {
         Ok(one)
     }
 }
+
+impl Certificate {
+    /// A server's side with this certificate.
+    pub(crate) fn acceptor(&self) -> std::io::Result<tokio_rustls::TlsAcceptor> {
+        use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+        let other = |e: &dyn std::fmt::Display| std::io::Error::other(e.to_string());
+        let certificate = CertificateDer::from_pem_file(&self.pem).map_err(|e| other(&e))?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| other(&e))?;
+        let provider = std::sync::Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| other(&e))?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .map_err(|e| other(&e))?;
+        Ok(tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config)))
+    }
+}
