@@ -64,7 +64,8 @@ impl Requests {
 
     /// An answer has come; nothing happens when nobody waits for it any more.
     pub fn give(&self, id: u64, answer: Answered) {
-        if let Some(open) = self.lock().answers.get_mut(&id) {
+        // The first answer counts: one more is a kernel's mistake.
+        if let Some(open @ None) = self.lock().answers.get_mut(&id) {
             *open = Some(answer);
             self.changed.notify_all();
         }

@@ -4,5 +4,6 @@ mod ends;
 mod interrupt;
 mod line;
 mod output;
+mod requests;
 mod support;
 mod variables;
