@@ -18,7 +18,7 @@ pub const CLOSE_LIMIT: Duration = Duration::from_secs(120);
 /// How long writes that are open when the mount ends are given to be closed.
 pub const END_LIMIT: Duration = Duration::from_secs(10);
 /// Memory for prefetched and unwritten bytes of the whole mount, in bytes.
-pub const BUDGET: u64 = 512 << 20;
+pub const BUDGET: u64 = 256 << 20;
 
 /// The ways in which a location can become a directory, in the order in which they are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -10,8 +10,17 @@
 
 pub mod config;
 pub mod error;
+pub mod fuse;
+pub mod mounts;
+pub mod names;
+mod pipe;
+pub mod process;
+pub mod tree;
+pub mod way;
 pub mod wire;
 
 pub use config::{MountConfig, WayName};
 pub use error::MountError;
+pub use process::serve;
+pub use way::{Attached, Way, probe};
 pub use wire::{FromMount, ToMount};

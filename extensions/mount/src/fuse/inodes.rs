@@ -1,0 +1,154 @@
+//! The numbers by which the kernel knows files: one per path and kind for as long as the kernel remembers it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fuser::{Errno, INodeNo};
+
+/// What a number stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Node {
+    pub(super) path: Arc<str>,
+    pub(super) directory: bool,
+}
+
+struct Known {
+    node: Node,
+    /// How often the kernel was told; it forgets by the same count.
+    told: u64,
+    /// The version whose bytes the kernel's page cache may hold.
+    cached: Option<Arc<str>>,
+}
+
+#[derive(Default)]
+struct Table {
+    known: HashMap<u64, Known>,
+    numbers: HashMap<Node, u64>,
+    last: u64,
+}
+
+/// The table of numbers.
+pub(super) struct Inodes {
+    table: Mutex<Table>,
+}
+
+impl Inodes {
+    /// A table that knows the root.
+    pub(super) fn new() -> Self {
+        let root = Node { path: Arc::from(""), directory: true };
+        let number = INodeNo::ROOT.0;
+        let table = Table {
+            known: HashMap::from([(number, Known { node: root.clone(), told: 1, cached: None })]),
+            numbers: HashMap::from([(root, number)]),
+            last: number,
+        };
+        Self { table: Mutex::new(table) }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a path that the kernel is now told.
+    pub(super) fn tell(&self, path: &str, directory: bool) -> INodeNo {
+        let mut table = self.table();
+        let node = Node { path: Arc::from(path), directory };
+        if let Some(number) = table.numbers.get(&node).copied() {
+            if let Some(known) = table.known.get_mut(&number) {
+                known.told += 1;
+            }
+            return INodeNo(number);
+        }
+        table.last += 1;
+        let number = table.last;
+        table.numbers.insert(node.clone(), number);
+        table.known.insert(number, Known { node, told: 1, cached: None });
+        INodeNo(number)
+    }
+
+    /// What a number stands for; `ESTALE` for one that was forgotten.
+    pub(super) fn node(&self, number: INodeNo) -> Result<Node, Errno> {
+        self.table().known.get(&number.0).map(|known| known.node.clone()).ok_or(Errno::ESTALE)
+    }
+
+    /// The kernel forgets `count` tellings.
+    pub(super) fn forget(&self, number: INodeNo, count: u64) {
+        if number == INodeNo::ROOT {
+            return;
+        }
+        let mut table = self.table();
+        let Some(known) = table.known.get_mut(&number.0) else { return };
+        known.told = known.told.saturating_sub(count);
+        if known.told == 0 {
+            let node = known.node.clone();
+            table.known.remove(&number.0);
+            if table.numbers.get(&node) == Some(&number.0) {
+                table.numbers.remove(&node);
+            }
+        }
+    }
+
+    /// The path is free: what comes to stand there is another file with another number.
+    pub(super) fn unlink(&self, path: &str, directory: bool) {
+        self.table().numbers.remove(&Node { path: Arc::from(path), directory });
+    }
+
+    /// A file has another path now; what was there before is another file.
+    pub(super) fn rename(&self, from: &str, to: &str) {
+        let mut table = self.table();
+        let (from, to) = (Node { path: Arc::from(from), directory: false }, Node { path: Arc::from(to), directory: false });
+        table.numbers.remove(&to);
+        if let Some(number) = table.numbers.remove(&from) {
+            if let Some(known) = table.known.get_mut(&number) {
+                known.node = to.clone();
+            }
+            table.numbers.insert(to, number);
+        }
+    }
+
+    /// Notes the version that the page cache will hold from now on, and says whether it may hold that one already.
+    pub(super) fn same_version(&self, number: INodeNo, etag: Option<&Arc<str>>) -> bool {
+        let mut table = self.table();
+        let Some(known) = table.known.get_mut(&number.0) else { return false };
+        let same = etag.is_some() && known.cached.as_ref() == etag;
+        known.cached = etag.cloned();
+        same
+    }
+
+    /// How many numbers the kernel knows.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.table().known.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_live_as_long_as_the_kernel_remembers_them() {
+        let inodes = Inodes::new();
+        let a = inodes.tell("a", false);
+        assert_eq!((inodes.tell("a", false), inodes.tell("a", true) == a, inodes.len()), (a, false, 3));
+        inodes.forget(a, 1);
+        assert_eq!(&*inodes.node(a).unwrap().path, "a");
+        inodes.forget(a, 1);
+        assert_eq!((inodes.node(a), inodes.len()), (Err(Errno::ESTALE), 2));
+        inodes.forget(INodeNo::ROOT, 5);
+        assert!(inodes.node(INodeNo::ROOT).unwrap().directory);
+    }
+
+    #[test]
+    fn a_new_file_at_an_old_path_is_another_file() {
+        let inodes = Inodes::new();
+        let (a, b) = (inodes.tell("a", false), inodes.tell("b", false));
+        inodes.rename("a", "b");
+        assert_eq!((&*inodes.node(a).unwrap().path, inodes.tell("b", false)), ("b", a));
+        assert_ne!(inodes.tell("a", false), a);
+        inodes.forget(b, 1);
+        assert_eq!(inodes.tell("b", false), a);
+        inodes.unlink("b", false);
+        assert_ne!(inodes.tell("b", false), a);
+    }
+}

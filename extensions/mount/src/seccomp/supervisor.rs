@@ -1,0 +1,434 @@
+//! Answers trapped calls, in the kernel: it is an ancestor of the worker and of all that cells and commands start, so it may read their memory also where
+//! the host is strict about that (yama). It decides where a path leads; what must be done below a mount it asks of that mount's process.
+//!
+//! ```text
+//! caller --openat--> system --notification--> serve thread --elsewhere--> proceed
+//!                                                \--below a mount--> helper thread --Ask--> mount process
+//!                                                                        \<--answer-- proceed | fail | give a descriptor
+//! ```
+//! The listener belongs to the kernel, not to the mount process: one that dies makes paths below its directory fail and no others.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use super::ask::{Answer, Ask, Client};
+use super::calls::{self, Call, Named, Wish};
+use super::sys::{self, Delivered, Listener, Trapped};
+use super::{program, resolve, state};
+use crate::MountError;
+
+/// Permissions that an unfilled file has in the directory, so that who is not under the filter gets an error and never wrong bytes.
+pub(super) const UNFILLED: u32 = 0;
+/// What callers see instead, and what filled files have.
+pub(super) const FILE: u32 = 0o644;
+/// The same in a mount that cannot be written.
+pub(super) const FILE_READ_ONLY: u32 = 0o444;
+/// Flags of `open` that make sense for a file that exists already.
+const KEPT_FLAGS: i32 = libc::O_ACCMODE | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOATIME | libc::O_DIRECT | libc::O_SYNC | libc::O_DSYNC | libc::O_NOFOLLOW;
+
+/// The supervisor of a session. Clones share it; its threads end with the processes under the filter.
+#[derive(Clone)]
+pub struct Supervisor {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    socket: PathBuf,
+    mounts: RwLock<Vec<Mount>>,
+    written: Mutex<HashMap<Writer, u64>>,
+    armed: Mutex<Armed>,
+    changed: Condvar,
+}
+
+/// A written file: the process and its descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Writer {
+    process: u32,
+    descriptor: RawFd,
+}
+
+#[derive(Default)]
+struct Armed {
+    listeners: usize,
+    refused: Option<String>,
+}
+
+#[derive(Clone)]
+struct Mount {
+    directory: PathBuf,
+    client: Arc<Client>,
+}
+
+impl Supervisor {
+    /// A supervisor that waits for listeners.
+    ///
+    /// # Errors
+    /// The system's reason why there is no socket.
+    pub fn new() -> io::Result<Self> {
+        let home = state::fresh_directory("trap")?;
+        let socket = home.join("s");
+        let listener = UnixListener::bind(&socket)?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
+        let shared =
+            Arc::new(Shared { socket, mounts: RwLock::default(), written: Mutex::default(), armed: Mutex::default(), changed: Condvar::new() });
+        let supervisor = Self { shared: shared.clone() };
+        // Weak: the thread must not keep the supervisor whose end takes the socket away.
+        let shared = Arc::downgrade(&shared);
+        thread::Builder::new().name("trap-accept".into()).spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let Some(shared) = shared.upgrade() else { return };
+                match sys::receive(&stream) {
+                    Ok(Delivered::Listener(fd)) => Self { shared }.serve(fd),
+                    Ok(Delivered::Refused(reason)) => shared.arm(|armed| armed.refused = Some(reason)),
+                    Err(_) => {}
+                }
+            }
+        })?;
+        Ok(supervisor)
+    }
+
+    /// Where listeners are handed to, for `SessionAccess::trap_opens`.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.shared.socket
+    }
+
+    /// The filter, for the same.
+    #[must_use]
+    pub fn program(&self) -> Vec<u8> {
+        program::bytes(&program::program())
+    }
+
+    /// What stands before the words of a command, so that it runs under the filter; `ochre` is the program of that name.
+    #[must_use]
+    pub fn wrapper(&self, ochre: &Path) -> Vec<String> {
+        vec![ochre.display().to_string(), super::TRAPPED.to_owned(), self.shared.socket.display().to_string()]
+    }
+
+    /// Waits until a process is under the filter.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn wait(&self, bound: Duration) -> Result<(), String> {
+        let began = Instant::now();
+        let mut armed = self.shared.armed();
+        loop {
+            if armed.listeners > 0 {
+                return Ok(());
+            }
+            if let Some(reason) = armed.refused.take() {
+                return Err(format!("the system does not let the worker trap its opens: {reason}"));
+            }
+            let Some(left) = bound.checked_sub(began.elapsed()) else {
+                return Err(format!("the worker did not trap its opens within {} s", bound.as_secs()));
+            };
+            armed = self.shared.changed.wait_timeout(armed, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Answers for `directory` from now on, with the mount process that has it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn add(&self, directory: &Path) -> Result<(), MountError> {
+        let failed = |reason: String| MountError::Directory { directory: directory.to_owned(), reason };
+        let directory = directory.canonicalize().map_err(|error| failed(error.to_string()))?;
+        let client = Client::new(&state::socket(&directory));
+        if client.ask(&Ask::Look { path: String::new() }).errno != 0 {
+            return Err(failed("its mount process does not answer".to_owned()));
+        }
+        self.remove(&directory);
+        self.shared.mounts.write().unwrap_or_else(PoisonError::into_inner).push(Mount { directory, client: Arc::new(client) });
+        Ok(())
+    }
+
+    /// Does not answer for `directory` any more: what is there is as it is.
+    pub fn remove(&self, directory: &Path) {
+        self.shared.mounts.write().unwrap_or_else(PoisonError::into_inner).retain(|mount| mount.directory != directory);
+    }
+
+    /// Serves a listener in a thread of its own.
+    fn serve(&self, fd: OwnedFd) {
+        let listener = Arc::new(Listener::new(fd));
+        let supervisor = self.clone();
+        self.shared.arm(|armed| armed.listeners += 1);
+        let serving = thread::Builder::new().name("trap".into()).spawn(move || {
+            loop {
+                match listener.next() {
+                    Ok(Some(trapped)) => supervisor.answer(&listener, trapped),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            supervisor.shared.arm(|armed| armed.listeners -= 1);
+        });
+        if serving.is_err() {
+            self.shared.arm(|armed| armed.listeners -= 1);
+        }
+    }
+
+    /// Answers one call: at once if it is none of ours, else on a thread, for it may take long. A defect of ours lets the call run as it is.
+    fn answer(&self, listener: &Arc<Listener>, trapped: Trapped) {
+        let here = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.place(listener, trapped)));
+        let Ok(Some(task)) = here else { return listener.proceed(trapped.id) };
+        let (supervisor, own) = (self.clone(), listener.clone());
+        let spawned = thread::Builder::new().name("trapped call".into()).spawn(move || {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| supervisor.perform(&own, trapped, task)));
+            if done.is_err() {
+                own.fail(trapped.id, libc::EIO);
+            }
+        });
+        if spawned.is_err() {
+            listener.fail(trapped.id, libc::EAGAIN);
+        }
+    }
+
+    /// What is to be done about a call; `None` if it is none of ours.
+    fn place(&self, listener: &Listener, trapped: Trapped) -> Option<Task> {
+        match calls::call(&trapped) {
+            Call::Other => None,
+            Call::Close { descriptor } => self.of_writer(trapped.thread, descriptor).map(|(writer, id, mount)| Task::Close { writer, id, mount }),
+            Call::Sync { descriptor } => self.of_writer(trapped.thread, descriptor).map(|(_, id, mount)| Task::Sync { id, mount }),
+            Call::Path { path, follow, wish } => {
+                let first = self.find(trapped.thread, path, follow);
+                let second = match wish {
+                    Wish::Rename { to, .. } => self.find(trapped.thread, to, false),
+                    Wish::Impossible { other: Some(other) } => self.find(trapped.thread, other, false),
+                    _ => None,
+                };
+                if first.is_none() && second.is_none() || !listener.waits(trapped.id) {
+                    return None;
+                }
+                Some(Task::Path { wish, first, second })
+            }
+        }
+    }
+
+    /// The mount that a path leads to, and the path in it.
+    fn find(&self, thread: u32, path: Named, follow: bool) -> Option<Found> {
+        if self.mounts().is_empty() {
+            return None;
+        }
+        let text = sys::read_text(thread, path.address).ok()?;
+        let whole = resolve::resolve(thread, path.directory, &text, follow)?;
+        let mounts = self.mounts();
+        let mount = mounts.iter().filter(|mount| whole.starts_with(&mount.directory)).max_by_key(|mount| mount.directory.as_os_str().len())?.clone();
+        let key = resolve::key(resolve::below(&whole, &mount.directory)?)?;
+        Some(Found { mount, whole, key })
+    }
+
+    fn mounts(&self) -> std::sync::RwLockReadGuard<'_, Vec<Mount>> {
+        self.shared.mounts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The staged file that a descriptor in the range of written files is.
+    fn of_writer(&self, thread: u32, descriptor: RawFd) -> Option<(Writer, u64, Mount)> {
+        let place = fs::read_link(format!("/proc/{thread}/fd/{descriptor}")).ok()?;
+        let mount = self.mounts().iter().find(|mount| place.starts_with(state::staging(&mount.directory)))?.clone();
+        let writer = Writer { process: thread, descriptor };
+        let id = place.file_name()?.to_str()?.parse().ok()?;
+        Some((writer, id, mount))
+    }
+
+    fn perform(&self, listener: &Listener, trapped: Trapped, task: Task) {
+        match task {
+            Task::Path { wish, first, second } => self.perform_path(listener, trapped, wish, first, second),
+            Task::Sync { id, mount } => match mount.client.ask(&Ask::Finish { id }).errno {
+                0 => listener.proceed(trapped.id),
+                errno => listener.fail(trapped.id, errno),
+            },
+            Task::Close { writer, id, mount } => {
+                self.written().remove(&writer);
+                // Other names of the same file in this process: a shell that redirects. The last close sends it.
+                if shared_within(trapped.thread, writer.descriptor) {
+                    return listener.proceed(trapped.id);
+                }
+                match mount.client.ask(&Ask::Finish { id }).errno {
+                    0 => listener.proceed(trapped.id),
+                    errno => {
+                        // A failed close closes all the same; the number stays taken by nothing.
+                        if let Ok(null) = sys::open(Path::new("/dev/null"), libc::O_WRONLY) {
+                            let _ = listener.put(trapped.id, &null, writer.descriptor);
+                        }
+                        listener.fail(trapped.id, errno);
+                    }
+                }
+            }
+        }
+    }
+
+    fn perform_path(&self, listener: &Listener, trapped: Trapped, wish: Wish, first: Option<Found>, second: Option<Found>) {
+        let id = trapped.id;
+        let settle = |answer: Answer| match answer.errno {
+            0 => listener.succeed(id, 0),
+            errno => listener.fail(id, errno),
+        };
+        let Some(found) = first else {
+            // Only the second path is ours: nothing comes into a mount by a rename or a link.
+            return listener.fail(id, if matches!(wish, Wish::Rename { .. }) { libc::EXDEV } else { libc::EPERM });
+        };
+        let look = || found.mount.client.ask(&Ask::Look { path: found.key.clone() });
+        match wish {
+            Wish::Open { flags } => self.open(listener, trapped, &found, flags),
+            Wish::OpenHow { address } => {
+                let mut flags = [0u8; 8];
+                match sys::read_memory(trapped.thread, address, &mut flags) {
+                    Ok(8) => self.open(listener, trapped, &found, u64::from_ne_bytes(flags) as i32),
+                    _ => listener.fail(id, libc::EFAULT),
+                }
+            }
+            Wish::Stat { to } => told(listener, trapped, to, &look(), |fix| sys::stat_bytes(&found.whole, fix)),
+            Wish::Statx { flags, mask, to } => told(listener, trapped, to, &look(), |fix| sys::statx_bytes(&found.whole, flags, mask, fix)),
+            Wish::Access { mode } => {
+                let answer = look();
+                let file = found.whole.is_file();
+                match answer.errno {
+                    0 if mode & libc::W_OK != 0 && answer.read_only => listener.fail(id, libc::EROFS),
+                    0 if mode & libc::X_OK != 0 && file => listener.fail(id, libc::EACCES),
+                    _ => settle(answer),
+                }
+            }
+            Wish::BeThere => match look().errno {
+                0 => listener.proceed(id),
+                errno => listener.fail(id, errno),
+            },
+            Wish::Delete { directory } => settle(found.mount.client.ask(&Ask::Delete { path: found.key, directory })),
+            Wish::MakeDirectory => settle(found.mount.client.ask(&Ask::MakeDirectory { path: found.key })),
+            Wish::Rename { flags, .. } => match second {
+                Some(to) if to.mount.directory == found.mount.directory && flags & !libc::RENAME_NOREPLACE == 0 => {
+                    settle(found.mount.client.ask(&Ask::Rename { from: found.key, to: to.key, exclusive: flags & libc::RENAME_NOREPLACE != 0 }));
+                }
+                Some(to) if to.mount.directory == found.mount.directory => listener.fail(id, libc::EINVAL),
+                _ => listener.fail(id, libc::EXDEV),
+            },
+            Wish::Impossible { .. } => listener.fail(id, libc::EPERM),
+            Wish::Ignored => settle(look()),
+        }
+    }
+
+    fn open(&self, listener: &Listener, trapped: Trapped, found: &Found, flags: i32) {
+        let id = trapped.id;
+        let client = &found.mount.client;
+        if flags & libc::O_PATH != 0 {
+            return match client.ask(&Ask::Look { path: found.key.clone() }).errno {
+                0 => listener.proceed(id),
+                errno => listener.fail(id, errno),
+            };
+        }
+        let answer = client.ask(&Ask::Open { path: found.key.clone(), flags });
+        let close_on_exec = flags & libc::O_CLOEXEC != 0;
+        match answer {
+            Answer { errno, .. } if errno != 0 => listener.fail(id, errno),
+            Answer { staged: Some((number, path)), .. } => {
+                let given = sys::open(&path, flags & KEPT_FLAGS).and_then(|file| {
+                    // Before the caller can close it: what is closed before it has begun is not sent.
+                    client.ask(&Ask::Begun { id: number, begun: true });
+                    self.give_written(listener, trapped, &file, number, close_on_exec).inspect_err(|_| {
+                        client.ask(&Ask::Begun { id: number, begun: false });
+                    })
+                });
+                if let Err(error) = given {
+                    listener.fail(id, error.raw_os_error().unwrap_or(libc::EIO));
+                }
+            }
+            Answer { filled: true, .. } => match sys::open(&found.whole, flags & KEPT_FLAGS).and_then(|file| listener.give(id, &file, None, close_on_exec)) {
+                Ok(_) => {}
+                Err(error) => listener.fail(id, error.raw_os_error().unwrap_or(libc::EIO)),
+            },
+            // A directory, whose names are there now.
+            _ => listener.proceed(id),
+        }
+    }
+
+    /// Gives a file for writing at a number whose closing is trapped, if one is free; else the lowest, and an error at its close is told in the cell.
+    fn give_written(&self, listener: &Listener, trapped: Trapped, file: &OwnedFd, number: u64, close_on_exec: bool) -> io::Result<()> {
+        for descriptor in program::written().rev() {
+            if fs::symlink_metadata(format!("/proc/{}/fd/{descriptor}", trapped.thread)).is_ok() {
+                continue;
+            }
+            let writer = Writer { process: trapped.thread, descriptor };
+            self.written().insert(writer, number);
+            match listener.give(trapped.id, file, Some(descriptor), close_on_exec) {
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    self.written().remove(&writer);
+                    if error.raw_os_error() != Some(libc::EBADF) {
+                        return Err(error);
+                    }
+                    break;
+                }
+            }
+        }
+        listener.give(trapped.id, file, None, close_on_exec).map(drop)
+    }
+
+    fn written(&self) -> MutexGuard<'_, HashMap<Writer, u64>> {
+        self.shared.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn armed(&self) -> MutexGuard<'_, Armed> {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arm(&self, change: impl FnOnce(&mut Armed)) {
+        change(&mut self.armed());
+        self.changed.notify_all();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Wakes the accepting thread, which then sees that there is no supervisor.
+        let _ = std::os::unix::net::UnixStream::connect(&self.socket);
+        if let Some(home) = self.socket.parent() {
+            let _ = fs::remove_dir_all(home);
+        }
+    }
+}
+
+/// A path that leads into a mount.
+struct Found {
+    mount: Mount,
+    whole: PathBuf,
+    key: String,
+}
+
+enum Task {
+    Path { wish: Wish, first: Option<Found>, second: Option<Found> },
+    Close { writer: Writer, id: u64, mount: Mount },
+    Sync { id: u64, mount: Mount },
+}
+
+/// Writes what `stat` says to where the caller wants it, unfilled files with the permissions that they will have.
+fn told(listener: &Listener, trapped: Trapped, to: u64, answer: &Answer, stat: impl FnOnce(Box<dyn Fn(u32) -> u32>) -> io::Result<Vec<u8>>) {
+    if answer.errno != 0 {
+        return listener.fail(trapped.id, answer.errno);
+    }
+    let shown = if answer.read_only { FILE_READ_ONLY } else { FILE };
+    let fix = move |mode: u32| if mode & libc::S_IFMT == libc::S_IFREG && mode & 0o7777 == UNFILLED { mode | shown } else { mode };
+    match stat(Box::new(fix)).and_then(|bytes| sys::write_memory(trapped.thread, to, &bytes)) {
+        Ok(()) => listener.succeed(trapped.id, 0),
+        Err(error) => listener.fail(trapped.id, error.raw_os_error().unwrap_or(libc::EIO)),
+    }
+}
+
+/// Whether the caller has the file of a descriptor under another number too.
+fn shared_within(thread: u32, descriptor: RawFd) -> bool {
+    let own = fs::read_link(format!("/proc/{thread}/fd/{descriptor}"));
+    let Ok(own) = own else { return false };
+    let Ok(all) = fs::read_dir(format!("/proc/{thread}/fd")) else { return false };
+    all.flatten().any(|one| one.file_name().to_str() != Some(&descriptor.to_string()) && fs::read_link(one.path()).is_ok_and(|place| place == own))
+}
+
+/// Makes a directory that only this user can enter.
+pub(super) fn private(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(path)
+}
