@@ -1,7 +1,9 @@
 //! A small HTTP/1.1 server, over TCP or TLS, on a free port of 127.0.0.1 with threads of its own. It can end an answer in ways that a library
 //! forbids: half a body and a reset, a body that is cut, bytes that change, silence.
 //!
-//!     connection -> Request (whole body read) -> Answering::answer -> Reply -> paced writes, with its Ending
+//! ```text
+//! connection -> Request (whole body read) -> Answering::answer -> Reply -> paced writes, with its Ending
+//! ```
 use crate::tls::Certificate;
 use bytes::Bytes;
 use std::collections::VecDeque;

@@ -1,7 +1,9 @@
 //! The blob server: Azure's Blob REST and S3's (with what Google's XML API adds), one set of containers behind both, in memory or computed.
 //! It does what the services do and clients need, without checking signatures; Azurite and moto check those.
 //!
-//!     Azure: {url}/ochreblobs/CONTAINER/BLOB        S3 and Google: {url}/BUCKET/KEY
+//! ```text
+//! Azure: {url}/ochreblobs/CONTAINER/BLOB        S3 and Google: {url}/BUCKET/KEY
+//! ```
 mod azure;
 mod faults;
 mod s3;
