@@ -55,6 +55,8 @@ struct Service {
 struct State {
     issued: Vec<String>,
     polls: usize,
+    /// What the last device code was asked for; the poll need not repeat it.
+    device_scope: String,
     busy: usize,
 }
 
@@ -152,7 +154,10 @@ impl Service {
             ("POST", "/token") => self.google_oauth(request, options),
             ("POST", "/") => sts(request, options),
             ("POST", _) if path.ends_with("/oauth2/v2.0/token") => self.entra(request, options),
-            ("POST", _) if path.ends_with("/oauth2/v2.0/devicecode") => device_code(request, options),
+            ("POST", _) if path.ends_with("/oauth2/v2.0/devicecode") => {
+                lock(&self.state).device_scope = request.field("scope").unwrap_or_default();
+                device_code(request, options)
+            }
             ("GET", _) if path.ends_with("/.well-known/openid-configuration") => openid(request),
             ("GET", "/common/discovery/instance") => Reply::json(200, &json!({ "tenant_discovery_endpoint": format!("{}/{}/v2.0/.well-known/openid-configuration", origin(request), Identity::TENANT), "api-version": "1.1", "metadata": [] })),
             ("GET", "/metadata/identity/oauth2/token") => self.imds(request, options),
@@ -196,7 +201,7 @@ impl Service {
         if !accepted {
             return entra_error(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.", 7_000_215);
         }
-        let scope = field("scope");
+        let scope = if field("device_code").is_empty() { field("scope") } else { lock(&self.state).device_scope.clone() };
         let resource = scope.split(' ').find(|s| s.contains("://")).unwrap_or(&scope).to_string();
         let mut answer = json!({ "token_type": "Bearer", "expires_in": options.expires_in, "ext_expires_in": options.expires_in, "access_token": self.token(&resource, options) });
         if scope.contains("offline_access") {
