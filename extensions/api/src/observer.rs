@@ -33,6 +33,11 @@ pub enum Ending<'a> {
 pub trait Observer: Send + Sync {
     /// Before anything of the cell runs.
     fn cell_started(&self, _cell: &CellStarted<'_>) {}
+    /// Asked right after [`Observer::cell_started`]: what happened between cells and the user must know (a mount that died), each text
+    /// one line. Said on the cell's stderr, before anything of it runs.
+    fn notices(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// After all its output was handed on.
     fn cell_finished(&self, _cell: &CellFinished<'_>) {}
     /// A cell says something to an extension (`ochre_runtime::host`): the topic names the extension. Told while the

@@ -1,2 +1,175 @@
 //! Storage as magics: accounts and credentials, listing, copying, unzipping, mounting, the Azure ML workspace.
+//!
+//! Kernel side. The session is handed [`extension`] and knows nothing of it; bytes are moved by `ochre-blobs`, directories are made by a process of
+//! `ochre-mount`, identities come from `ochre-azure`, secrets from `ochre-vault`. No credential leaves this crate but to a store, to a mount's stdin, or
+//! to a cell that asked through the service.
+//!
+//! ```text
+//! %credential %workspace --> Accounts <--grants-- %ls %cp %unzip (Container) | mounts (stdin) | cells (Service)
+//! ```
 #![forbid(unsafe_code)]
+
+mod accounts;
+mod archive;
+mod copy;
+mod credentials;
+mod endpoint;
+mod failures;
+mod magics;
+mod mounts;
+mod progress;
+mod ranges;
+mod service;
+mod size;
+mod spot;
+mod supervisor;
+mod table;
+mod target;
+mod web;
+mod workspace;
+
+use accounts::{Accounts, GrantSource, Scope};
+use credentials::{Credentials, Secrets, of_azure};
+use failures::of_blob;
+use mounts::Mounts;
+use ochre_api::{Failure, Magic, Observer, Service, SessionAccess};
+use ochre_azure::Finder;
+use ochre_blobs::{Container, Location, Mode};
+use ochre_mount::WayName;
+use ochre_secrets::Redactor;
+use ochre_vault::Vault;
+use spot::Spot;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use target::Target;
+use workspace::{WorkspaceMagic, Workspaces};
+
+/// What a session is handed.
+pub struct Extension {
+    pub magics: Vec<Arc<dyn Magic>>,
+    pub observers: Vec<Arc<dyn Observer>>,
+    pub services: Vec<Arc<dyn Service>>,
+}
+
+/// The storage of one session. Call it once for each session, on a tokio runtime, and hand its parts to `SessionParts`:
+///
+/// ```ignore
+/// let redactor = Redactor::default();
+/// let storage = ochre_storage::extension(vault.clone(), redactor.clone(), std::env::current_exe()?)?;
+/// SessionParts { magics: [vault.magics(), storage.magics].concat(), observers: storage.observers, services: storage.services, redactor, .. }
+/// ```
+///
+/// `program` is `ochre` itself: `PROGRAM mount` must run `ochre_mount::serve` with its stdin. The session's `shutdown` must be reached on SIGTERM, so
+/// that mounts are told to end; they also end with the kernel's process, because their stdin does.
+///
+/// # Errors
+/// When this machine cannot speak https at all.
+pub fn extension(vault: Vault, redactor: Redactor, program: PathBuf) -> Result<Extension, Failure> {
+    Ok(Storage::new(Arc::new(vault), redactor, program)?.extension())
+}
+
+/// All that the magics share.
+pub(crate) struct Storage {
+    accounts: Arc<Accounts>,
+    mounts: Mounts,
+    credentials: Arc<Credentials>,
+    workspaces: Arc<Workspaces>,
+    /// What the user was not told yet.
+    news: Mutex<Vec<String>>,
+}
+
+impl Storage {
+    fn new(secrets: Arc<dyn Secrets>, redactor: Redactor, program: PathBuf) -> Result<Arc<Self>, Failure> {
+        let mut news = Vec::new();
+        let finder = match Finder::of_process() {
+            Ok(finder) => finder,
+            // A wrong variable must not keep the kernel from starting.
+            Err(error) => {
+                news.push(format!("Azure identities of the environment are not used: {error}"));
+                let http = ochre_azure::Http::new().map_err(of_azure)?;
+                Finder::new(http, ochre_azure::Environment::of(Vec::<(String, String)>::new())).map_err(of_azure)?
+            }
+        };
+        Ok(Self::with(finder, secrets, redactor, program, news))
+    }
+
+    fn with(finder: Finder, secrets: Arc<dyn Secrets>, redactor: Redactor, program: PathBuf, news: Vec<String>) -> Arc<Self> {
+        let workspaces = Arc::new(Workspaces::default());
+        let credentials = Arc::new(Credentials::new(finder, secrets, workspaces.clone()));
+        let (fallback, default) = (credentials.clone(), workspaces.clone());
+        let accounts = Accounts::new(Box::new(move |location| fallback.fallback(location)), Box::new(move || default.default_account()), redactor.clone());
+        let accounts = Arc::new(accounts);
+        let mounts = Mounts::new(program, accounts.clone(), redactor);
+        Arc::new(Self { accounts, mounts, credentials, workspaces, news: Mutex::new(news) })
+    }
+
+    fn extension(self: Arc<Self>) -> Extension {
+        let mut magics = magics::all(&self);
+        magics.push(Arc::new(WorkspaceMagic { credentials: self.credentials.clone(), workspaces: self.workspaces.clone(), accounts: self.accounts.clone() }));
+        Extension { magics, observers: vec![Arc::new(supervisor::Supervisor(self.clone()))], services: vec![Arc::new(service::Grantor(self))] }
+    }
+
+    pub(crate) fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
+    }
+
+    pub(crate) fn mounts(&self) -> &Mounts {
+        &self.mounts
+    }
+
+    /// What a credential word stands for.
+    pub(crate) async fn source(&self, word: &str, session: &mut dyn SessionAccess) -> Result<Arc<dyn GrantSource>, Failure> {
+        self.credentials.source(word, session).await
+    }
+
+    /// Where `azureml://…` leads; the datastore's own credential is used for it from now on, unless one was chosen.
+    pub(crate) async fn resolve(&self, url: &str) -> Result<Location, Failure> {
+        let (location, source) = self.credentials.datastore(url).await?;
+        if !self.accounts.configured(&location) {
+            self.accounts.configure(Scope::of(&location), source, Default::default());
+        }
+        Ok(location)
+    }
+
+    /// The container of a location.
+    pub(crate) async fn open(&self, location: &Location) -> Result<Container, Failure> {
+        Container::open(location, self.accounts.clone()).await.map_err(of_blob)
+    }
+
+    /// Where files go. A directory that is a mount is written as its way allows: through FUSE and the synced folder as files, else to the store.
+    pub(crate) async fn target(&self, to: &Spot, mode: Mode) -> Result<Target, Failure> {
+        match to {
+            Spot::Web(_) => Err(self.no_web_target(to)),
+            Spot::Store { location, .. } => Ok(Target::Store { container: self.open(location).await?, location: location.clone(), mode }),
+            Spot::Local { path, .. } => match self.mounts.over(path) {
+                None => Ok(Target::Directory { root: path.clone(), mode, mounted: false }),
+                Some((wanted, _, _)) if wanted.read_only => {
+                    let failure = Failure::usage(format!("{} is mounted read-only", wanted.directory.display()));
+                    Err(failure.hint(format!("`%unmount {}`, then mount it without `--read-only`; or copy to {} itself", wanted.directory.display(), wanted.location)))
+                }
+                Some((wanted, WayName::Seccomp, below)) => {
+                    let location = wanted.location.child(&below);
+                    Ok(Target::Store { container: self.open(&location).await?, location, mode })
+                }
+                Some(_) => Ok(Target::Directory { root: path.clone(), mode, mounted: true }),
+            },
+        }
+    }
+
+    /// Where a local path really lies: what the kernel reads below a trapped mount would be placeholders.
+    pub(crate) fn behind(&self, path: &Path) -> Option<Location> {
+        let (wanted, way, below) = self.mounts.over(path)?;
+        (way == WayName::Seccomp).then(|| wanted.location.child(&below))
+    }
+
+    pub(crate) fn no_web_target(&self, to: &Spot) -> Failure {
+        Failure::usage(format!("nothing can be written to {}", to.shown())).hint("write to a store (az://container@account/path, s3://, gs://) or a path")
+    }
+
+    /// What the user was not told yet.
+    pub(crate) fn take_news(&self) -> Vec<String> {
+        let mut news = std::mem::take(&mut *accounts::lock(&self.news));
+        news.extend(self.mounts.notices());
+        news
+    }
+}

@@ -65,6 +65,12 @@ impl Exchange {
         }
     }
 
+    /// What observers have for the user; one that panics has nothing.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        let notices = |observer: &Arc<dyn Observer>| std::panic::catch_unwind(AssertUnwindSafe(|| observer.notices())).unwrap_or_default();
+        self.observers.iter().flat_map(notices).collect()
+    }
+
     /// The answer to one request, within the bound, whatever the service does.
     async fn answer(self, topic: String, payload: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let Some(service) = self.services.get(topic.as_str()) else {

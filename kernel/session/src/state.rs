@@ -17,7 +17,7 @@ use crate::session::EngineFactory;
 use crate::switchboard::Switchboard;
 use futures::FutureExt;
 use ochre_api::{CellFinished, CellStarted, Ending, Failure, Registry};
-use ochre_link::{Comm, CommAction, Variable};
+use ochre_link::{Comm, CommAction, Stream, Variable};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -196,10 +196,14 @@ impl Task {
             let cell = CellStarted { count, code: &code, cell_id: request.cell_id.as_deref() };
             self.exchange.tell(|observer| observer.cell_started(&cell));
         }
+        let notices = if request.silent { Vec::new() } else { self.exchange.notices() };
         let pump = Pump::start(Sinks { front: output, stray: self.stray.clone(), comms: self.comm_sender.clone(), silent: request.silent, gate: self.gate.clone() });
         let job = Job { request: request.clone(), count };
         self.running = Some(Running { request, done, count, since: Instant::now() });
         tokio::spawn(async move {
+            for notice in notices {
+                pump.output.send(Output::Stream { stream: Stream::Stderr, text: format!("{notice}\n") }).await.ok();
+            }
             let run = AssertUnwindSafe(runner.run(job, pump.output.clone())).catch_unwind();
             let end = match run.await {
                 Ok(end) => end,

@@ -61,6 +61,27 @@ impl Observer for Broken {
     }
 }
 
+/// Has one piece of news.
+struct Herald(Mutex<Vec<String>>);
+
+impl Observer for Herald {
+    fn notices(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn what_happened_between_cells_is_said_once_before_the_next_one() {
+    let news = Arc::new(Herald(Mutex::new(vec!["the mount data is gone".into()])));
+    let bench = Bench::with(HistoryPlace::Memory, vec![], vec![news]);
+    bench.execute(ochre_session::front::Execute { silent: true, ..Bench::request("value 1") }).await.ok();
+    let said = |ran: &crate::scripted::Ran| ran.outputs.iter().map(|o| format!("{o:?}")).collect::<String>();
+    let first = bench.run("print hello").await;
+    let text = said(&first);
+    assert!(text.contains("the mount data is gone\\n") && text.find("the mount") < text.find("hello"), "{text}");
+    assert!(!said(&bench.run("print hello").await).contains("the mount"));
+}
+
 fn bench() -> (Bench, Arc<Log>) {
     let log = Arc::new(Log::default());
     (Bench::with(HistoryPlace::Memory, vec![Arc::new(Secret)], vec![Arc::new(Broken), log.clone()]), log)
