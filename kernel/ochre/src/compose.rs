@@ -2,6 +2,7 @@
 use crate::places;
 use anyhow::Context;
 use ochre_cells::{Cache, Compiler, Prelude, dependencies::Workshop};
+use ochre_secrets::Redactor;
 use ochre_session::engine::Engine;
 use ochre_session::evcxr_engine::EvcxrEngine;
 use ochre_session::front::Report;
@@ -9,6 +10,7 @@ use ochre_session::history::HistoryPlace;
 use ochre_session::ochre_engine::{EngineParts, OchreEngine};
 use ochre_session::worker::LocalWorker;
 use ochre_session::{Exchange, Session, SessionParts};
+use ochre_vault::{Setup, Vault};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,13 +22,15 @@ const SYSROOT_FILE: &str = "sysroot";
 
 /// A session with everything in it. Must be called on a tokio runtime.
 pub fn session() -> anyhow::Result<Session> {
+    let redactor = Redactor::new();
+    let vault = Vault::new(Setup::of_process(redactor.clone()));
     let parts = SessionParts {
         engine: "ochre".into(),
         engines: Box::new(engine),
-        magics: Vec::new(),
+        magics: vault.magics(),
         observers: Vec::new(),
-        services: Vec::new(),
-        redactor: ochre_secrets::Redactor::default(),
+        services: vec![vault.service()],
+        redactor,
         history: HistoryPlace::default(),
     };
     Session::start(parts).context("two magics have one name: a bug of Ochre's")
