@@ -9,10 +9,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod budget;
+mod cache;
 mod container;
 mod detect;
 mod download;
+mod engine;
 mod error;
 mod grant;
 mod http;
@@ -27,13 +30,15 @@ mod upload;
 mod wire;
 mod writer;
 
-pub use budget::Budget;
+pub use budget::{Budget, DEFAULT_BUDGET};
+pub use cache::Cache;
 pub use container::{Container, Meta, Mode, Progress};
 pub use detect::{ConnectionString, credential_of};
 pub use error::{BlobError, Fault, Result};
 pub use grant::{Credential, FixedGrant, Grant, Grants};
 pub use location::{Location, Scheme};
 pub use reader::{ReadOptions, Reader};
+pub use renewal::FromGrant;
 pub use steady::Patience;
 pub use wire::{STORAGE, StorageRequest};
 pub use writer::{WriteOptions, Writer};

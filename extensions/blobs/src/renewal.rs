@@ -131,8 +131,12 @@ fn same(a: &Credential, b: &Credential) -> bool {
     }
 }
 
-/// What a service's credential is made of.
-pub(crate) trait FromGrant: Sized {
+/// A credential of object_store's, made of a grant. For those who have stores of their own, such as polars.
+pub trait FromGrant: Sized {
+    /// The credential, or why the grant is none of this kind; the words do not repeat it.
+    ///
+    /// # Errors
+    /// A fragment that says what is wrong.
     fn from_grant(grant: &Grant) -> std::result::Result<Self, &'static str>;
 }
 

@@ -8,9 +8,10 @@
 //!     cx.put("x", x);                       // what is left, whatever happened
 //! }
 //! ```
+use crate::clouds;
 use crate::diagnostics::{CellSource, SourceMap};
 use crate::model::{Imported, Unit, Variable};
-use crate::parse::{Binding, Cell};
+use crate::parse::{Binding, Cell, Edit};
 use crate::plan::{BodyKind, Plan};
 use crate::scope::Scope;
 use crate::types::clones_cheaply;
@@ -145,6 +146,7 @@ impl Make {
     }
 
     fn body(&mut self, cell: &Cell, source: &Arc<CellSource>, plan: &Plan) {
+        let edits: Vec<Edit> = cell.body.edits.iter().filter(|e| !(plan.own_polars && clouds::is_ours(e))).cloned().collect();
         let (call, end) = match plan.kind {
             BodyKind::Plain => ("body", ""),
             BodyKind::Try => ("try_body", "::core::result::Result::<(), ::std::boxed::Box<dyn ::std::error::Error>>::Ok(())\n"),
@@ -153,21 +155,21 @@ impl Make {
         let waits = cell.body.uses_await;
         self.out.push(&format!("__cx.{call}(|__cx: &mut __rt::Cx| {}{{\n", if waits { "::ochre::__block_on(async " } else { "" }));
         for range in &cell.body.statements {
-            self.out.user(source, range, &cell.body.edits);
+            self.out.user(source, range, &edits);
             self.out.push(if source.text[range.clone()].ends_with([';', '}']) { "\n" } else { ";\n" });
         }
         if let Some(tail) = &cell.body.tail {
             if plan.shows_nothing {
-                self.out.user(source, tail, &cell.body.edits);
+                self.out.user(source, tail, &edits);
                 self.out.push(";\n");
             } else if plan.evcxr_display {
                 self.out.push("{ use __rt::EvcxrFallback as _; match &(");
-                self.out.user(source, tail, &cell.body.edits);
+                self.out.user(source, tail, &edits);
                 self.out.push(") { __v => { __cx.begin_evcxr(); __v.evcxr_display(); if __cx.wants_show() { (&&&&__rt::Probe(__v)).ochre_show(__cx); } } } }\n");
             } else {
                 // A tail such as `panic!(..)` never gives a value: what is written around it is unreachable, and not the user's.
                 self.out.push("#[allow(unreachable_code)]\n(&&&&__rt::Probe(&(");
-                self.out.user(source, tail, &cell.body.edits);
+                self.out.user(source, tail, &edits);
                 self.out.push("))).ochre_show(__cx);\n");
             }
         }

@@ -15,6 +15,7 @@ pub mod rustc;
 pub mod tokens;
 pub mod types;
 
+mod clouds;
 mod generate;
 mod lex;
 mod moves;

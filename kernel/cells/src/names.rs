@@ -20,7 +20,10 @@ const POLARS: &[&str] = &[
 ];
 
 /// Members of `ochre` that the small runtime does not have.
-const OCHRE: &[&str] = &["plot", "Plot", "image", "images", "ImagesGrid", "rows", "columns", "__block_on"];
+const OCHRE: &[&str] = &["plot", "Plot", "image", "images", "ImagesGrid", "rows", "columns", "store", "cloud_options", "__block_on"];
+
+/// Methods of frames that traits of the prelude's add.
+const METHODS: &[&str] = &["sink_parquet", "sink_csv", "sink_ipc", "sink_ndjson", "write_parquet", "write_csv", "write_ipc", "write_ndjson"];
 
 /// Common words of Rust that are polars' too: they alone do not tell.
 const COMMON: &[&str] = &["len", "all", "not", "df", "cov", "element", "is_null", "Field", "Duration", "Schema"];
@@ -31,6 +34,11 @@ pub fn asks_for_prelude(name: &str, has: &dyn Fn(&str) -> bool) -> bool {
         return false;
     }
     POLARS.contains(&name) || (has("ochre") && OCHRE.contains(&name))
+}
+
+/// Whether a name after a dot asks for the prelude.
+pub fn member_asks_for_prelude(name: &str) -> bool {
+    METHODS.contains(&name)
 }
 
 /// Macros of polars' prelude: `df!` asks for it, a variable `df` does not.

@@ -3,6 +3,7 @@
 //! Nothing is rewritten here; parts carry their byte range in the cell and the small [`Edit`]s (a `pub`, an
 //! interrupt check) that the generator applies. Text that `syn` does not understand comes back as
 //! [`Unparsed`] and is handed to rustc as it is, so that the user sees rustc's own words.
+use crate::clouds;
 use crate::moves;
 use crate::ticks;
 use crate::tokens::{self, Kind, Mentions, Token};
@@ -224,6 +225,7 @@ fn item_of(item: &SynItem, range: Range<usize>, text: &str, all: &[Token]) -> It
     let mut out = plain(kind_of(item, text, all), range, text, mentions);
     out.edits = visible::edits(item);
     ticks::edits(item, &mut out.edits);
+    clouds::edits(all, &out.range, &mut out.edits);
     out.edits.sort_by_key(|e| e.at);
     out.hot = ticks::is_hot(item);
     out.instantiated_by_caller = visible::instantiated_by_caller(item);
@@ -368,6 +370,9 @@ fn describe_body(body: &mut Body, statements: &[Stmt], all: &[Token]) {
         body.has_loop |= seen.has_loop;
         body.has_closure |= seen.has_closure;
         body.maybe_moved.extend(seen.maybe_moved);
+    }
+    for range in body.statements.iter().chain(&body.tail) {
+        clouds::edits(all, range, &mut body.edits);
     }
     body.edits.sort_by_key(|e| e.at);
     body.maybe_moved.sort();

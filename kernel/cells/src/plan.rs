@@ -44,6 +44,9 @@ pub struct Plan {
     pub evcxr_display: bool,
     /// The last expression never has a value (`Err(…)?`), so there is nothing to show.
     pub shows_nothing: bool,
+    /// polars' types in the cell are not the prelude's, so their calls are left as they are (see `clouds`).
+    #[serde(default)]
+    pub own_polars: bool,
     /// Fallbacks that were tried already.
     pub tried: BTreeSet<String>,
 }
@@ -69,6 +72,7 @@ impl Plan {
                 next.give_up(code, region);
             }
             next.shows_nothing |= matches!(code, "E0277" | "E0282" | "E0283" | "E0284") && error.message.contains("`!`") && error.message.contains("Show");
+            next.own_polars |= code == "E0277" && ["LazyScans", "ReaderScans"].iter().any(|t| error.message.contains(t));
             if code == "E0277" && self.kind == BodyKind::Try && error.message.contains('?') && !next.tried.contains("debug") {
                 next.kind = BodyKind::DebugTry;
                 next.tried.insert("debug".into());

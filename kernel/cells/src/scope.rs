@@ -25,7 +25,7 @@ pub fn of(model: &Model, prelude: &Prelude, mentions: &Mentions, own: &BTreeSet<
     for name in &mentions.names {
         finder.name(name, &has);
     }
-    finder.scope.heavy |= names::macro_asks_for_prelude(text);
+    finder.scope.heavy |= names::macro_asks_for_prelude(text) || mentions.members.iter().any(|m| names::member_asks_for_prelude(m));
     finder.traits(mentions);
     finder.silent();
     let layers = finder.scope.crates.iter().filter_map(|c| model.added(c)).map(|(_, n)| n).max().unwrap_or(0);

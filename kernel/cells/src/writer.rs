@@ -19,7 +19,7 @@ impl Writer {
     /// Appends a range of a cell with the edits that lie in it.
     pub fn user(&mut self, source: &Arc<CellSource>, range: &Range<usize>, edits: &[Edit]) {
         let mut at = range.start;
-        for edit in edits.iter().filter(|e| e.at >= range.start && e.at <= range.end) {
+        for edit in edits.iter().filter(|e| e.at >= range.start && e.at < range.end) {
             self.copy(source, at..edit.at);
             self.push(edit.insert);
             at = edit.at + edit.remove;

@@ -10,6 +10,7 @@ mod block_on;
 pub use ochre_runtime::*;
 
 pub use ochre_frames::{columns, rows};
+pub use ochre_stores::{Blob, BlobReader, BlobWriter, Listing, Secret, Store, StoreError, cloud_options, secret, store};
 pub use ochre_plots::{Chart, ImagesGrid, Picture, PlotError, ToPicture, image, images, plot};
 
 // The crates under their own names. `ochre::image` is both a function (above) and the crate.
@@ -18,8 +19,15 @@ pub use {anyhow, base64, chrono, futures, ::image, itertools, polars, rand, rayo
 #[doc(hidden)]
 pub use block_on::__block_on;
 
+/// What generated text leads polars' calls with paths to.
+#[doc(hidden)]
+pub mod __stores {
+    pub use ochre_stores::cloud::{LazyScans, ReaderScans, sink_arguments, sink_destination};
+}
+
 /// What is in scope without a `use` in cells that use polars.
 #[doc(hidden)]
 pub mod __prelude {
+    pub use ochre_stores::{FrameWrites as _, LazySinks as _};
     pub use polars::prelude::*;
 }
