@@ -338,7 +338,7 @@ delegate!(Secured, |s| s.0.get_ref().0);
 async fn serve<S: Resettable>(stream: &mut S, number: u64, answering: &dyn Answering, record: &Record) -> std::io::Result<()> {
     let mut pacer = Pacer { began: Instant::now(), free: Instant::now() };
     let mut unread = Vec::new();
-    while let Some(request) = read_request(stream, &mut unread, number).await? {
+    while let Some(request) = read_request(stream, &mut unread, number, &mut Paced { pacer: &mut pacer, answering }).await? {
         let reply = answering.answer(&request);
         let head_only = request.method == "HEAD";
         let close = request.header("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
@@ -463,7 +463,7 @@ fn reason(status: u16) -> &'static str {
 }
 
 /// Reads one request; `None` when the client has closed between two.
-async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, unread: &mut Vec<u8>, connection: u64) -> std::io::Result<Option<Request>> {
+async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, unread: &mut Vec<u8>, connection: u64, paced: &mut Paced<'_>) -> std::io::Result<Option<Request>> {
     let bad = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_string());
     let end = loop {
         if let Some(at) = unread.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -498,15 +498,21 @@ async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, unread:
         stream.flush().await?;
     }
     request.body = if request.header("transfer-encoding").is_some_and(|t| t.to_ascii_lowercase().contains("chunked")) {
-        read_chunks(stream, unread).await?
+        read_chunks(stream, unread, paced).await?
     } else {
         let length: usize = request.header("content-length").map_or(Ok(0), str::parse).map_err(|_| bad("a strange Content-Length"))?;
-        read_exactly(stream, unread, length).await?
+        read_exactly(stream, unread, length, paced).await?
     };
     Ok(Some(request))
 }
 
-async fn read_exactly<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>, length: usize) -> std::io::Result<Bytes> {
+/// What is received has the same cap as what is sent.
+struct Paced<'a> {
+    pacer: &'a mut Pacer,
+    answering: &'a dyn Answering,
+}
+
+async fn read_exactly<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>, length: usize, paced: &mut Paced<'_>) -> std::io::Result<Bytes> {
     if length > BODY_LIMIT {
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a body that is too long"));
     }
@@ -517,11 +523,15 @@ async fn read_exactly<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>
     let have = length.min(unread.len());
     body.extend_from_slice(&unread[..have]);
     unread.drain(..have);
+    let pace = paced.answering.pace();
     while body.len() < length {
-        let mut limited = (&mut *stream).take((length - body.len()) as u64);
-        if limited.read_buf(&mut body).await? == 0 {
+        let step = if pace.rate.is_some() { PACED_WRITE } else { length };
+        let mut limited = (&mut *stream).take((length - body.len()).min(step) as u64);
+        let read = limited.read_buf(&mut body).await?;
+        if read == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
+        paced.pacer.take(read, pace).await;
     }
     Ok(body.freeze())
 }
@@ -539,7 +549,7 @@ async fn read_line<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>) -
     }
 }
 
-async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>) -> std::io::Result<Bytes> {
+async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>, paced: &mut Paced<'_>) -> std::io::Result<Bytes> {
     let mut body = Vec::new();
     loop {
         let line = read_line(stream, unread).await?;
@@ -553,7 +563,7 @@ async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut S, unread: &mut Vec<u8>)
         if body.len() + size > BODY_LIMIT {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a body that is too long"));
         }
-        body.extend_from_slice(&read_exactly(stream, unread, size).await?);
+        body.extend_from_slice(&read_exactly(stream, unread, size, paced).await?);
         read_line(stream, unread).await?;
     }
 }
