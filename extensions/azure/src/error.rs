@@ -45,7 +45,7 @@ pub enum AzureError {
     #[error("{what} gave an answer that cannot be read: {found}")]
     BadAnswer { what: String, found: String },
     /// A service refused a request.
-    #[error("{operation} was refused: {status} {code}{}{message}", if .message.is_empty() { "" } else { ": " })]
+    #[error("{operation} was refused: status {status}{}", tail(.code, .message))]
     Refused { operation: String, status: u16, code: String, message: String },
     /// A name or URL that the user gave is not one.
     #[error("{0}")]
@@ -60,6 +60,16 @@ pub enum AzureError {
     /// The HTTP client could not be made (no root certificates, a bad proxy setting).
     #[error("cannot set up HTTPS")]
     Setup(#[source] reqwest::Error),
+}
+
+/// ` CODE: message`, as far as there are any.
+fn tail(code: &str, message: &str) -> String {
+    match (code.is_empty(), message.is_empty()) {
+        (true, true) => String::new(),
+        (false, true) => format!(" {code}"),
+        (true, false) => format!(": {message}"),
+        (false, false) => format!(" {code}: {message}"),
+    }
 }
 
 fn list(tried: &[Tried]) -> String {

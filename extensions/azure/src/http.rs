@@ -277,7 +277,10 @@ pub(crate) fn first_lines(text: &str) -> String {
     short
 }
 
+/// Hiding what is shorter would make words unreadable, and is no secret. Bytes.
+const SHORTEST_SECRET: usize = 4;
+
 /// A foreign text without these secrets, should a service repeat what it was sent.
 pub(crate) fn hidden(text: &str, secrets: &[&Secret]) -> String {
-    secrets.iter().filter(|s| !s.is_empty()).fold(text.to_string(), |text, secret| text.replace(secret.expose(), "…"))
+    secrets.iter().filter(|s| s.expose().len() >= SHORTEST_SECRET).fold(text.to_string(), |text, secret| text.replace(secret.expose(), "…"))
 }

@@ -56,14 +56,14 @@ impl KeyVault {
         struct Found {
             value: String,
         }
-        let answer = self.ask(Method::GET, &self.at(name)?, None, &format!("reading `{name}`")).await?;
+        let answer = self.ask(Method::GET, &self.at(name, "/")?, None, &format!("reading `{name}`")).await?;
         Ok(Secret::named(&format!("{}/{name}", self.name), answer.json::<Found>()?.value))
     }
 
     /// Writes a new version.
     pub async fn set(&self, name: &str, value: &Secret) -> Result<(), AzureError> {
         let body = json!({ "value": value.expose() });
-        self.ask(Method::PUT, &self.at(name)?, Some(&body), &format!("writing `{name}`")).await.map(drop)
+        self.ask(Method::PUT, &self.at(name, "")?, Some(&body), &format!("writing `{name}`")).await.map(drop)
     }
 
     /// All names; values are not sent.
@@ -103,15 +103,15 @@ impl KeyVault {
 
     /// Deletes it. Vaults keep it for a while so that it can be recovered; until then the name is taken.
     pub async fn delete(&self, name: &str) -> Result<(), AzureError> {
-        self.ask(Method::DELETE, &self.at(name)?, None, &format!("deleting `{name}`")).await.map(drop)
+        self.ask(Method::DELETE, &self.at(name, "")?, None, &format!("deleting `{name}`")).await.map(drop)
     }
 
-    fn at(&self, name: &str) -> Result<Url, AzureError> {
+    /// `version`: `/` for the newest, which is an empty name of a version, as Microsoft's SDKs send it.
+    fn at(&self, name: &str, version: &str) -> Result<Url, AzureError> {
         if name.is_empty() || name.len() > 127 || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
             return Err(AzureError::BadName(format!("`{name}` cannot be a name in a key vault: 1 to 127 letters, digits and dashes")));
         }
-        // The empty last part is that of the newest version; Microsoft's SDKs send it too.
-        self.address(&format!("secrets/{name}"))
+        self.address(&format!("secrets/{name}{version}"))
     }
 
     fn address(&self, path: &str) -> Result<Url, AzureError> {

@@ -93,6 +93,12 @@ pub(crate) fn moment(value: &serde_json::Value) -> Option<u64> {
     })
 }
 
+/// Unix seconds of a date as services write it, such as `2030-01-01T00:00:00Z`.
+#[must_use]
+pub fn timestamp(text: &str) -> Option<u64> {
+    moment(&serde_json::Value::String(text.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

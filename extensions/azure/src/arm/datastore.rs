@@ -2,7 +2,7 @@
 use super::{Arm, ML, WorkspaceId, text};
 use crate::AzureError;
 use ochre_secrets::Secret;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A datastore on blobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Arm {
         }
         let path = format!("{}/datastores/{}/listSecrets", workspace.path(), datastore.name);
         let doing = format!("reading the credential of the datastore {}", datastore.name);
-        let value: Value = self.post(&path, ML, Some(&json!({})), &doing).await?;
+        let value: Value = self.post(&path, ML, &doing).await?;
         let secret = |name: &str| text(&value, &[name]).map(Secret::new);
         let unknown = || AzureError::BadAnswer { what: format!("the datastore {}", datastore.name), found: format!("a credential of the kind {}", datastore.credentials) };
         match (secret("key"), secret("sasToken"), secret("clientSecret"), &datastore.principal) {

@@ -37,8 +37,10 @@ impl Arm {
         let mut last = answer;
         loop {
             if self.is_done(&watch, &last, doing)? {
+                let value = last.value();
                 return match watch {
-                    Watch::Resource => Ok(last.value()),
+                    // Both end with the resource itself, or with nothing.
+                    Watch::Resource | Watch::Location(_) if value.is_object() => Ok(value),
                     _ => self.get(path, version, doing).await,
                 };
             }

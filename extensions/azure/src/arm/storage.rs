@@ -27,7 +27,7 @@ impl Arm {
     /// The first key of an account.
     pub async fn storage_key(&self, account: &ResourceId) -> Result<Secret, AzureError> {
         let doing = format!("reading the keys of the storage account {}", account.name);
-        let value: Value = self.post(&format!("{}/listKeys", account.path()), VERSION, None, &doing).await?;
+        let value: Value = self.post(&format!("{}/listKeys", account.path()), VERSION, &doing).await?;
         let keys = value["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
         let key = keys.iter().find_map(|key| text(key, &["value"]));
         key.map(Secret::new).ok_or_else(|| AzureError::BadAnswer { what: format!("the storage account {}", account.name), found: "no key".into() })

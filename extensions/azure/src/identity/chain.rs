@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Bound of a whole search. Each step has its own; together they stay below it unless Entra and the CLI are both slow.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_secs(45);
 
 /// One step: its name, and the identity or why there is none.
 type Link = (&'static str, Result<Arc<dyn TokenSource>, AzureError>);

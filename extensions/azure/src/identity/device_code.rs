@@ -19,6 +19,8 @@ const CLIENT: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 const TENANT: &str = "organizations";
 /// Wait between two questions where Entra names none (RFC 8628), seconds.
 const INTERVAL: u64 = 5;
+/// What a service may ask for at most, seconds.
+const LONGEST_INTERVAL: u64 = 60;
 /// What `slow_down` adds (RFC 8628), seconds.
 const SLOWER: u64 = 5;
 
@@ -27,6 +29,7 @@ pub struct DeviceCode {
     entra: Entra,
     client: String,
     refresh: Mutex<Option<Secret>>,
+    second: Duration,
 }
 
 /// What the person is to be shown, and what is needed to wait for them.
@@ -60,7 +63,14 @@ struct Begun {
 impl DeviceCode {
     /// For a tenant (`organizations` when none is given).
     pub fn new(http: &Http, authority: &Url, tenant: Option<&str>) -> Result<Self, AzureError> {
-        Ok(Self { entra: Entra::new(http, authority, tenant.unwrap_or(TENANT))?, client: CLIENT.into(), refresh: Mutex::new(None) })
+        Ok(Self { entra: Entra::new(http, authority, tenant.unwrap_or(TENANT))?, client: CLIENT.into(), refresh: Mutex::new(None), second: Duration::from_secs(1) })
+    }
+
+    /// How long one second of the protocol's waits lasts; for tests.
+    #[must_use]
+    pub fn paced(mut self, second: Duration) -> Self {
+        self.second = second;
+        self
     }
 
     /// Whether somebody has signed in.
@@ -86,7 +96,7 @@ impl DeviceCode {
             address: begun.verification_uri,
             expires: now() + begun.expires_in,
             device: begun.device_code.into(),
-            interval: begun.interval.unwrap_or(INTERVAL).max(1),
+            interval: begun.interval.unwrap_or(INTERVAL).clamp(1, LONGEST_INTERVAL),
         })
     }
 
@@ -99,7 +109,7 @@ impl DeviceCode {
         ];
         let mut interval = prompt.interval;
         loop {
-            tokio::time::sleep(Duration::from_secs(interval)).await;
+            tokio::time::sleep(self.second * u32::try_from(interval).unwrap_or(u32::MAX)).await;
             let answer = match self.entra.post("token", &form).await {
                 Ok(answer) => answer,
                 // The person may need minutes, and the network may blink meanwhile.

@@ -42,9 +42,13 @@ impl Entra {
     }
 }
 
-/// Entra's refusal in one line.
+/// Entra's refusal in one line; that it is busy or broken is not about the identity.
 pub(super) fn refused(identity: &'static str, answer: &Answer, secrets: &[&Secret]) -> AzureError {
     let (code, message) = answer.refusal();
+    if answer.status == 429 || answer.status >= 500 {
+        let operation = format!("signing in ({identity})");
+        return AzureError::Refused { operation, status: answer.status, code, message: hidden(&message, secrets) };
+    }
     let message = match (message.is_empty(), message.contains("AADSTS")) {
         (true, _) => format!("status {} {code}", answer.status),
         (false, true) => message,

@@ -76,7 +76,7 @@ impl ManagedIdentity {
         Some(match &self.source {
             Source::AppService { endpoint, header } => {
                 let ask = Ask::get(endpoint.clone(), what).query(&[("api-version", "2019-08-01"), ("resource", resource(scope))]);
-                (with(ask, "client_id").header("x-identity-header", header.clone()), vec![header.clone()])
+                (with(ask, "client_id").header("x-identity-header", header.clone()).header("metadata", "true"), vec![header.clone()])
             }
             Source::AzureMl { endpoint, secret } => {
                 let ask = Ask::get(endpoint.clone(), what).query(&[("api-version", "2017-09-01"), ("resource", resource(scope))]);
