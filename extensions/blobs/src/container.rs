@@ -16,7 +16,7 @@ use object_store::{Attribute, CopyMode, CopyOptions, GetOptions, ObjectMeta, Obj
 use crate::error::{Verdict, verdict};
 use crate::http::WHOLE_MD5;
 use crate::open::{self, Raw};
-use crate::parts::Engine;
+use crate::engine::Engine;
 use crate::renewal::Renewal;
 use crate::steady::{Patience, Steady};
 use crate::{BlobError, Grants, Location, ReadOptions, Reader, Result, Scheme, WriteOptions, Writer};
@@ -90,7 +90,8 @@ struct Inner {
     steady: Steady,
     location: Location,
     raw: Raw,
-    engine: Engine,
+    engine: Arc<Engine>,
+    sending: Arc<Engine>,
 }
 
 impl fmt::Debug for Container {
@@ -133,8 +134,8 @@ impl Container {
     }
 
     fn of(steady: Steady, location: Location, raw: Raw) -> Self {
-        let engine = Engine::new(Arc::clone(&steady.pressure));
-        Self { inner: Arc::new(Inner { steady, location, raw, engine }) }
+        let (engine, sending) = (Engine::new(Arc::clone(&steady.pressure)), Engine::new(Arc::clone(&steady.pressure)));
+        Self { inner: Arc::new(Inner { steady, location, raw, engine, sending }) }
     }
 
     /// The container itself, as a location.
@@ -153,8 +154,28 @@ impl Container {
         &self.inner.steady
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
+    /// The parts in flight towards us.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.inner.engine
+    }
+
+    /// The parts in flight from us.
+    pub(crate) fn sending(&self) -> &Arc<Engine> {
+        &self.inner.sending
+    }
+
+    /// Whether an MD5 that differs proves anything. S3's ETag is one by custom only.
+    pub(crate) fn trusts_md5(&self) -> bool {
+        self.inner.location.scheme != Scheme::S3
+    }
+
+    /// Whether the completion of an upload in parts can be made to fail if the name is taken; elsewhere a look just before has to do.
+    pub(crate) fn completes_conditionally(&self) -> bool {
+        matches!(self.inner.location.scheme, Scheme::Azure | Scheme::S3)
+    }
+
+    pub(crate) fn internal(&self, doing: &'static str, path: &str, detail: &str) -> BlobError {
+        BlobError::Internal { doing, at: self.at(path), detail: detail.to_owned() }
     }
 
     pub(crate) fn raw(&self) -> &Raw {
@@ -259,6 +280,16 @@ impl Container {
     /// # Errors
     /// [`BlobError::Exists`] for [`Mode::Create`] and a taken name.
     pub async fn write(&self, path: &str, bytes: Bytes, mode: Mode) -> Result<Meta> {
+        if bytes.len() as u64 > crate::writer::ONE_PUT {
+            let mut writer = self.writer(path, WriteOptions { mode, ..WriteOptions::default() }).await?;
+            return match writer.write(bytes).await {
+                Ok(()) => writer.finish().await,
+                Err(error) => {
+                    writer.abort().await;
+                    Err(error)
+                }
+            };
+        }
         self.put(path, bytes, mode).await
     }
 

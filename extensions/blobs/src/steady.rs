@@ -134,12 +134,6 @@ impl Tries<'_> {
         Ok(())
     }
 
-    /// Bytes came: the bounds count from here.
-    pub(crate) fn progress(&mut self) {
-        self.done = 0;
-        self.begun = Instant::now();
-    }
-
     fn pause(&self) -> Duration {
         let patience = &self.steady.patience;
         let full = patience.pause.saturating_mul(1 << (self.done - 1).min(16)).min(patience.pause_most);
@@ -161,6 +155,11 @@ impl Steady {
     /// Whether parts have numbers here.
     pub(crate) fn has_parts(&self) -> bool {
         self.parts.is_some()
+    }
+
+    /// Makes the parts one object, without another try. Services join thousands of parts while the request waits.
+    pub(crate) async fn complete_once(&self, path: &Path, id: &MultipartId, ids: Vec<PartId>) -> object_store::Result<PutResult> {
+        within(self.patience.answer * 3, self.parts()?.complete_multipart(path, id, ids)).await
     }
 
     fn parts(&self) -> object_store::Result<&Arc<dyn MultipartStore>> {
@@ -476,10 +475,9 @@ impl MultipartStore for Steady {
         self.insist(bound, || parts.put_part(path, id, index, data.clone())).await
     }
 
-    /// Makes the object visible. After an answer that was lost the request may fail although it was carried out; the caller looks.
+    /// Makes the object visible; tried once, since after an answer that was lost it fails although it was carried out.
     async fn complete_multipart(&self, path: &Path, id: &MultipartId, ids: Vec<PartId>) -> object_store::Result<PutResult> {
-        let parts = self.parts()?;
-        self.insist(self.patience.answer * 3, || parts.complete_multipart(path, id, ids.clone())).await
+        self.complete_once(path, id, ids).await
     }
 
     async fn abort_multipart(&self, path: &Path, id: &MultipartId) -> object_store::Result<()> {
