@@ -106,7 +106,16 @@ impl Vault {
         Err(VaultError::NotFound { name: name.to_string(), looked })
     }
 
-    /// Keeps a value; gives the backend that has it now.
+    /// Keeps a value under a name; gives the backend that has it now. Into the encrypted file only when that is open.
+    pub async fn keep(&self, name: &str, value: &Secret) -> Result<&'static str, Failure> {
+        Ok(self.set(&Name::parse(name)?, value).await?)
+    }
+
+    /// Deletes a secret wherever it can be deleted; gives where it was.
+    pub async fn forget(&self, name: &str) -> Result<Vec<&'static str>, Failure> {
+        Ok(self.delete(&Name::parse(name)?).await?)
+    }
+
     pub(crate) async fn set(&self, name: &Name, value: &Secret) -> Result<&'static str, VaultError> {
         self.0.redactor.know(value);
         if let Some(remote) = self.remote(name)? {
@@ -121,7 +130,6 @@ impl Vault {
         Ok(backend.name())
     }
 
-    /// Forgets a value wherever it can be forgotten, or in the backend that is named; gives where it was.
     pub(crate) async fn delete(&self, name: &Name) -> Result<Vec<&'static str>, VaultError> {
         if let Some(remote) = self.remote(name)? {
             let there = self.0.remotes.delete(remote, &name.scope, &name.key).await?;
