@@ -151,6 +151,8 @@ impl Service {
     fn route(&self, request: &Request, options: &IdentityOptions) -> Reply {
         let path = request.path.as_str();
         match (request.method.as_str(), path) {
+            // Google's libraries look for the header before they ask for a token.
+            ("GET", "/") => Reply::new(200, "application/text", "computeMetadata/\n").with("Metadata-Flavor", "Google"),
             ("POST", "/token") => self.google_oauth(request, options),
             ("POST", "/") => sts(request, options),
             ("POST", _) if path.ends_with("/oauth2/v2.0/token") => self.entra(request, options),
