@@ -6,7 +6,7 @@
 //! kernel --stdin: config, grants--> serve --picks--> Way (fuse | seccomp | synced) --> Tree --> ochre_blobs::Container
 //!        <-stdout: ready, asks----
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod config;
 pub mod error;
@@ -15,6 +15,7 @@ pub mod mounts;
 pub mod names;
 mod pipe;
 pub mod process;
+pub mod seccomp;
 pub mod tree;
 pub mod way;
 pub mod wire;

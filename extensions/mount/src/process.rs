@@ -16,6 +16,7 @@ use crate::config::END_LIMIT;
 use crate::fuse::Fuse;
 use crate::mounts::{self, Ground};
 use crate::pipe::{Pipe, Said};
+use crate::seccomp::Seccomp;
 use crate::way::{Attached, Request, Way};
 use crate::{FromMount, MountConfig, MountError, WayName};
 
@@ -23,6 +24,18 @@ use crate::{FromMount, MountConfig, MountError, WayName};
 const CONFIG_LIMIT: Duration = Duration::from_secs(30);
 /// How often a process that waits for another one's mount to end looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// [`serve`] with a runtime of its own: all that a program's `main` does. The caller exits with the code.
+#[must_use]
+pub fn main() -> u8 {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(serve()),
+        Err(error) => {
+            eprintln!("ochre mount: {error}");
+            1
+        }
+    }
+}
 
 /// Runs the mount process on this process's stdin and stdout, and returns its exit code: 0 when it ended as asked, 1 when there was no mount or
 /// something was lost. The caller exits at once then: a thread still reads stdin.
@@ -173,7 +186,7 @@ async fn open(config: &MountConfig, pipe: &Pipe) -> Result<Opened, MountError> {
 fn ways(config: &MountConfig, pipe: &Pipe) -> Vec<Box<dyn Way>> {
     let pipe = pipe.clone();
     let warn = Arc::new(move |text: String| pipe.say(&FromMount::Warning { text }));
-    let mut ways: Vec<Box<dyn Way>> = vec![Box::new(Fuse::new(warn))];
+    let mut ways: Vec<Box<dyn Way>> = vec![Box::new(Fuse::new(warn.clone())), Box::new(Seccomp::new(warn))];
     ways.retain(|way| config.way.is_none_or(|wanted| wanted == way.name()));
     ways
 }

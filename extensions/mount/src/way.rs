@@ -55,6 +55,7 @@ pub trait Attached: Send + Sync {
 /// What works here: each way with its reason if it does not, in the order in which they are tried.
 #[must_use]
 pub fn probe() -> Vec<(WayName, Result<(), String>)> {
-    let ways: [Box<dyn Way>; 1] = [Box::new(crate::fuse::Fuse::new(Arc::new(drop)))];
+    let warn = Arc::new(drop);
+    let ways: [Box<dyn Way>; 2] = [Box::new(crate::fuse::Fuse::new(warn.clone())), Box::new(crate::seccomp::Seccomp::new(warn))];
     ways.iter().map(|way| (way.name(), way.probe())).collect()
 }

@@ -10,7 +10,7 @@ mod errno;
 mod filesystem;
 mod inodes;
 mod limit;
-mod program;
+pub(crate) mod program;
 mod small;
 mod writing;
 
@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ochre_blobs::Budget;
 use fuser::{BackgroundSession, Config, MountOption, Session};
+use ochre_blobs::{Budget, Cache, ReadOptions};
 
 use self::core::{Core, Rights, Warn};
 use self::filesystem::Mounted;
@@ -73,8 +73,11 @@ impl Way for Fuse {
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
         };
+        let cache = config.cache_directory.as_deref().filter(|_| config.cache > 0).map(|directory| Cache::open(directory, config.cache));
+        let cache = cache.transpose().map_err(|error| MountError::Store(error.to_string()))?;
+        let read = ReadOptions { budget: Budget::new(config.budget), cache, ..ReadOptions::default() };
         let limits = Limits::new(config.answer_limit(), CLOSE_LIMIT);
-        let core = Core::new(request.container, &request.root, config.names_ttl(), limits, rights, Budget::new(config.budget), self.warn.clone());
+        let core = Core::new(request.container, &request.root, config.names_ttl(), limits, rights, read, self.warn.clone());
         let core = Arc::new(core);
         let mounted = Mounted { core: core.clone(), runtime: tokio::runtime::Handle::current() };
         let (directory, options) = (config.directory.clone(), options(&config.location, rights.write));

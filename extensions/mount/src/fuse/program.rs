@@ -4,14 +4,21 @@
 const EXITING: u64 = 0x4;
 
 /// The process of a thread; the thread itself where `/proc` does not say.
-pub(super) fn process_of(thread: u32) -> u32 {
+pub(crate) fn process_of(thread: u32) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
     status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok()).unwrap_or(thread)
 }
 
 /// Whether the process is ending because of a signal: what it wrote is not all that it wanted to write.
-pub(super) fn was_killed(process: u32) -> bool {
+pub(crate) fn was_killed(process: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| killed(&stat))
+}
+
+/// Whether the process is there and not about to end.
+pub(crate) fn is_alive(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let flags = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(9 - 3)?.parse::<u64>().ok());
+    flags.is_some_and(|flags| flags & EXITING == 0)
 }
 
 /// Reads the flags (field 9) and the exit code (field 52) of `/proc/PID/stat`; a signal is in the low seven bits of the code.

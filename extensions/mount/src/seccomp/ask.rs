@@ -30,8 +30,10 @@ pub(super) enum Ask {
     Look { path: String },
     /// Make it ready to be opened with these flags of `open`.
     Open { path: String, flags: i32 },
-    /// The file that `Open` staged was handed to the caller, or (`!begun`) could not be.
-    Begun { id: u64, begun: bool },
+    /// The file that `Open` staged is handed to this process. `worker`: it closes what it has finished, and what it has not when it dies is nothing.
+    Begun { id: u64, process: u32, worker: bool },
+    /// It could not be handed over.
+    Dropped { id: u64 },
     /// Send what a staged file holds, now.
     Finish { id: u64 },
     Delete { path: String, directory: bool },

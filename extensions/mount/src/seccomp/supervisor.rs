@@ -8,10 +8,9 @@
 //! ```
 //! The listener belongs to the kernel, not to the mount process: one that dies makes paths below its directory fail and no others.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
@@ -23,6 +22,7 @@ use super::calls::{self, Call, Named, Wish};
 use super::sys::{self, Delivered, Listener, Trapped};
 use super::{program, resolve, state};
 use crate::MountError;
+use crate::fuse::program as program_of;
 
 /// Permissions that an unfilled file has in the directory, so that who is not under the filter gets an error and never wrong bytes.
 pub(super) const UNFILLED: u32 = 0;
@@ -42,16 +42,10 @@ pub struct Supervisor {
 struct Shared {
     socket: PathBuf,
     mounts: RwLock<Vec<Mount>>,
-    written: Mutex<HashMap<Writer, u64>>,
+    /// Held from looking for a free number to taking it.
+    numbering: Mutex<()>,
     armed: Mutex<Armed>,
     changed: Condvar,
-}
-
-/// A written file: the process and its descriptor.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Writer {
-    process: u32,
-    descriptor: RawFd,
 }
 
 #[derive(Default)]
@@ -77,7 +71,7 @@ impl Supervisor {
         let listener = UnixListener::bind(&socket)?;
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
         let shared =
-            Arc::new(Shared { socket, mounts: RwLock::default(), written: Mutex::default(), armed: Mutex::default(), changed: Condvar::new() });
+            Arc::new(Shared { socket, mounts: RwLock::default(), numbering: Mutex::default(), armed: Mutex::default(), changed: Condvar::new() });
         let supervisor = Self { shared: shared.clone() };
         // Weak: the thread must not keep the supervisor whose end takes the socket away.
         let shared = Arc::downgrade(&shared);
@@ -85,7 +79,7 @@ impl Supervisor {
             for stream in listener.incoming().flatten() {
                 let Some(shared) = shared.upgrade() else { return };
                 match sys::receive(&stream) {
-                    Ok(Delivered::Listener(fd)) => Self { shared }.serve(fd),
+                    Ok(Delivered::Listener { fd, worker, process }) => Self { shared }.serve(Peer { listener: Listener::new(fd), worker, process }),
                     Ok(Delivered::Refused(reason)) => shared.arm(|armed| armed.refused = Some(reason)),
                     Err(_) => {}
                 }
@@ -155,14 +149,14 @@ impl Supervisor {
     }
 
     /// Serves a listener in a thread of its own.
-    fn serve(&self, fd: OwnedFd) {
-        let listener = Arc::new(Listener::new(fd));
+    fn serve(&self, peer: Peer) {
+        let peer = Arc::new(peer);
         let supervisor = self.clone();
         self.shared.arm(|armed| armed.listeners += 1);
         let serving = thread::Builder::new().name("trap".into()).spawn(move || {
             loop {
-                match listener.next() {
-                    Ok(Some(trapped)) => supervisor.answer(&listener, trapped),
+                match peer.listener.next() {
+                    Ok(Some(trapped)) => supervisor.answer(&peer, trapped),
                     Ok(None) | Err(_) => break,
                 }
             }
@@ -174,18 +168,18 @@ impl Supervisor {
     }
 
     /// Answers one call: at once if it is none of ours, else on a thread, for it may take long. A defect of ours lets the call run as it is.
-    fn answer(&self, listener: &Arc<Listener>, trapped: Trapped) {
-        let here = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.place(listener, trapped)));
-        let Ok(Some(task)) = here else { return listener.proceed(trapped.id) };
-        let (supervisor, own) = (self.clone(), listener.clone());
+    fn answer(&self, peer: &Arc<Peer>, trapped: Trapped) {
+        let here = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.place(&peer.listener, trapped)));
+        let Ok(Some(task)) = here else { return peer.listener.proceed(trapped.id) };
+        let (supervisor, own) = (self.clone(), peer.clone());
         let spawned = thread::Builder::new().name("trapped call".into()).spawn(move || {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| supervisor.perform(&own, trapped, task)));
             if done.is_err() {
-                own.fail(trapped.id, libc::EIO);
+                own.listener.fail(trapped.id, libc::EIO);
             }
         });
         if spawned.is_err() {
-            listener.fail(trapped.id, libc::EAGAIN);
+            peer.listener.fail(trapped.id, libc::EAGAIN);
         }
     }
 
@@ -193,8 +187,8 @@ impl Supervisor {
     fn place(&self, listener: &Listener, trapped: Trapped) -> Option<Task> {
         match calls::call(&trapped) {
             Call::Other => None,
-            Call::Close { descriptor } => self.of_writer(trapped.thread, descriptor).map(|(writer, id, mount)| Task::Close { writer, id, mount }),
-            Call::Sync { descriptor } => self.of_writer(trapped.thread, descriptor).map(|(_, id, mount)| Task::Sync { id, mount }),
+            Call::Close { descriptor } => self.of_writer(trapped.thread, descriptor).map(|(id, mount)| Task::Close { descriptor, id, mount }),
+            Call::Sync { descriptor } => self.of_writer(trapped.thread, descriptor).map(|(id, mount)| Task::Sync { id, mount }),
             Call::Path { path, follow, wish } => {
                 let first = self.find(trapped.thread, path, follow);
                 let second = match wish {
@@ -228,25 +222,24 @@ impl Supervisor {
     }
 
     /// The staged file that a descriptor in the range of written files is.
-    fn of_writer(&self, thread: u32, descriptor: RawFd) -> Option<(Writer, u64, Mount)> {
+    fn of_writer(&self, thread: u32, descriptor: RawFd) -> Option<(u64, Mount)> {
         let place = fs::read_link(format!("/proc/{thread}/fd/{descriptor}")).ok()?;
         let mount = self.mounts().iter().find(|mount| place.starts_with(state::staging(&mount.directory)))?.clone();
-        let writer = Writer { process: thread, descriptor };
         let id = place.file_name()?.to_str()?.parse().ok()?;
-        Some((writer, id, mount))
+        Some((id, mount))
     }
 
-    fn perform(&self, listener: &Listener, trapped: Trapped, task: Task) {
+    fn perform(&self, peer: &Peer, trapped: Trapped, task: Task) {
+        let listener = &peer.listener;
         match task {
-            Task::Path { wish, first, second } => self.perform_path(listener, trapped, wish, first, second),
+            Task::Path { wish, first, second } => self.perform_path(peer, trapped, wish, first, second),
             Task::Sync { id, mount } => match mount.client.ask(&Ask::Finish { id }).errno {
                 0 => listener.proceed(trapped.id),
                 errno => listener.fail(trapped.id, errno),
             },
-            Task::Close { writer, id, mount } => {
-                self.written().remove(&writer);
+            Task::Close { descriptor, id, mount } => {
                 // Other names of the same file in this process: a shell that redirects. The last close sends it.
-                if shared_within(trapped.thread, writer.descriptor) {
+                if shared_within(trapped.thread, descriptor) {
                     return listener.proceed(trapped.id);
                 }
                 match mount.client.ask(&Ask::Finish { id }).errno {
@@ -254,7 +247,7 @@ impl Supervisor {
                     errno => {
                         // A failed close closes all the same; the number stays taken by nothing.
                         if let Ok(null) = sys::open(Path::new("/dev/null"), libc::O_WRONLY) {
-                            let _ = listener.put(trapped.id, &null, writer.descriptor);
+                            let _ = listener.put(trapped.id, &null, descriptor);
                         }
                         listener.fail(trapped.id, errno);
                     }
@@ -263,8 +256,8 @@ impl Supervisor {
         }
     }
 
-    fn perform_path(&self, listener: &Listener, trapped: Trapped, wish: Wish, first: Option<Found>, second: Option<Found>) {
-        let id = trapped.id;
+    fn perform_path(&self, peer: &Peer, trapped: Trapped, wish: Wish, first: Option<Found>, second: Option<Found>) {
+        let (listener, id) = (&peer.listener, trapped.id);
         let settle = |answer: Answer| match answer.errno {
             0 => listener.succeed(id, 0),
             errno => listener.fail(id, errno),
@@ -275,11 +268,11 @@ impl Supervisor {
         };
         let look = || found.mount.client.ask(&Ask::Look { path: found.key.clone() });
         match wish {
-            Wish::Open { flags } => self.open(listener, trapped, &found, flags),
+            Wish::Open { flags } => self.open(peer, trapped, &found, flags),
             Wish::OpenHow { address } => {
                 let mut flags = [0u8; 8];
                 match sys::read_memory(trapped.thread, address, &mut flags) {
-                    Ok(8) => self.open(listener, trapped, &found, u64::from_ne_bytes(flags) as i32),
+                    Ok(8) => self.open(peer, trapped, &found, u64::from_ne_bytes(flags) as i32),
                     _ => listener.fail(id, libc::EFAULT),
                 }
             }
@@ -312,8 +305,8 @@ impl Supervisor {
         }
     }
 
-    fn open(&self, listener: &Listener, trapped: Trapped, found: &Found, flags: i32) {
-        let id = trapped.id;
+    fn open(&self, peer: &Peer, trapped: Trapped, found: &Found, flags: i32) {
+        let (listener, id) = (&peer.listener, trapped.id);
         let client = &found.mount.client;
         if flags & libc::O_PATH != 0 {
             return match client.ask(&Ask::Look { path: found.key.clone() }).errno {
@@ -328,9 +321,10 @@ impl Supervisor {
             Answer { staged: Some((number, path)), .. } => {
                 let given = sys::open(&path, flags & KEPT_FLAGS).and_then(|file| {
                     // Before the caller can close it: what is closed before it has begun is not sent.
-                    client.ask(&Ask::Begun { id: number, begun: true });
-                    self.give_written(listener, trapped, &file, number, close_on_exec).inspect_err(|_| {
-                        client.ask(&Ask::Begun { id: number, begun: false });
+                    let process = program_of::process_of(trapped.thread);
+                    client.ask(&Ask::Begun { id: number, process, worker: peer.worker && peer.process == process });
+                    self.give_written(listener, trapped, &file, close_on_exec).inspect_err(|_| {
+                        client.ask(&Ask::Dropped { id: number });
                     })
                 });
                 if let Err(error) = given {
@@ -347,29 +341,18 @@ impl Supervisor {
     }
 
     /// Gives a file for writing at a number whose closing is trapped, if one is free; else the lowest, and an error at its close is told in the cell.
-    fn give_written(&self, listener: &Listener, trapped: Trapped, file: &OwnedFd, number: u64, close_on_exec: bool) -> io::Result<()> {
-        for descriptor in program::written().rev() {
-            if fs::symlink_metadata(format!("/proc/{}/fd/{descriptor}", trapped.thread)).is_ok() {
-                continue;
-            }
-            let writer = Writer { process: trapped.thread, descriptor };
-            self.written().insert(writer, number);
+    fn give_written(&self, listener: &Listener, trapped: Trapped, file: &OwnedFd, close_on_exec: bool) -> io::Result<()> {
+        let _one_at_a_time = self.shared.numbering.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = |descriptor: &RawFd| fs::symlink_metadata(format!("/proc/{}/fd/{descriptor}", trapped.thread)).is_err();
+        if let Some(descriptor) = program::written().rev().find(free) {
             match listener.give(trapped.id, file, Some(descriptor), close_on_exec) {
                 Ok(_) => return Ok(()),
-                Err(error) => {
-                    self.written().remove(&writer);
-                    if error.raw_os_error() != Some(libc::EBADF) {
-                        return Err(error);
-                    }
-                    break;
-                }
+                // Not where this program may have descriptors: it has lowered its limit.
+                Err(error) if error.raw_os_error() == Some(libc::EBADF) => {}
+                Err(error) => return Err(error),
             }
         }
         listener.give(trapped.id, file, None, close_on_exec).map(drop)
-    }
-
-    fn written(&self) -> MutexGuard<'_, HashMap<Writer, u64>> {
-        self.shared.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -394,6 +377,13 @@ impl Drop for Shared {
     }
 }
 
+/// Who is under a filter: the worker, or a command.
+struct Peer {
+    listener: Listener,
+    worker: bool,
+    process: u32,
+}
+
 /// A path that leads into a mount.
 struct Found {
     mount: Mount,
@@ -403,7 +393,7 @@ struct Found {
 
 enum Task {
     Path { wish: Wish, first: Option<Found>, second: Option<Found> },
-    Close { writer: Writer, id: u64, mount: Mount },
+    Close { descriptor: RawFd, id: u64, mount: Mount },
     Sync { id: u64, mount: Mount },
 }
 
@@ -426,9 +416,4 @@ fn shared_within(thread: u32, descriptor: RawFd) -> bool {
     let Ok(own) = own else { return false };
     let Ok(all) = fs::read_dir(format!("/proc/{thread}/fd")) else { return false };
     all.flatten().any(|one| one.file_name().to_str() != Some(&descriptor.to_string()) && fs::read_link(one.path()).is_ok_and(|place| place == own))
-}
-
-/// Makes a directory that only this user can enter.
-pub(super) fn private(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).recursive(true).create(path)
 }

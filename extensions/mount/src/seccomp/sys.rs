@@ -12,8 +12,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-/// First byte to the supervisor's socket when a listener comes with it. `ochre-worker` says the same.
-const LISTENER: u8 = b'L';
+/// First byte to the supervisor's socket when a listener comes with it. `ochre-worker` says `L`.
+const OF_WORKER: u8 = b'L';
+/// The same of a command.
+const OF_COMMAND: u8 = b'C';
 /// Longest reason of a refusal, in bytes.
 const REASON_BYTES: u64 = 4 << 10;
 /// A caller's page: what is mapped is mapped in whole pages, so reads do not cross into the next one before they must.
@@ -38,14 +40,19 @@ pub(super) fn install(program: &[libc::sock_filter]) -> io::Result<OwnedFd> {
 /// What came over the supervisor's socket.
 pub(super) enum Delivered {
     /// A process is under the filter.
-    Listener(OwnedFd),
+    Listener {
+        fd: OwnedFd,
+        /// It is the worker, not a command.
+        worker: bool,
+        process: u32,
+    },
     /// The system refused the filter.
     Refused(String),
 }
 
 /// Sends a listener.
 pub(super) fn send_listener(stream: &UnixStream, listener: &OwnedFd) -> io::Result<()> {
-    let mut byte = [LISTENER];
+    let mut byte = [OF_COMMAND];
     let mut piece = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: byte.len() };
     // Of u64, so that it is aligned as a header must be.
     let mut control = [0u64; 8];
@@ -68,7 +75,7 @@ pub(super) fn send_refusal(mut stream: &UnixStream, reason: &io::Error) -> io::R
 }
 
 /// Receives what [`send_listener`] or [`send_refusal`] sent.
-pub(super) fn receive(mut stream: &UnixStream) -> io::Result<Delivered> {
+pub(super) fn receive(stream: &UnixStream) -> io::Result<Delivered> {
     let mut byte = [0u8];
     let mut piece = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: byte.len() };
     let mut control = [0u64; 8];
@@ -82,7 +89,9 @@ pub(super) fn receive(mut stream: &UnixStream) -> io::Result<Delivered> {
         rights.then(|| OwnedFd::from_raw_fd(libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned()))
     };
     match listener {
-        Some(listener) if got == 1 && byte[0] == LISTENER => Ok(Delivered::Listener(listener)),
+        Some(fd) if got == 1 && matches!(byte[0], OF_WORKER | OF_COMMAND) => {
+            Ok(Delivered::Listener { fd, worker: byte[0] == OF_WORKER, process: peer(stream)? })
+        }
         _ if got == 1 && byte[0] == b'!' => {
             let mut text = String::new();
             stream.take(REASON_BYTES).read_to_string(&mut text)?;
@@ -90,6 +99,15 @@ pub(super) fn receive(mut stream: &UnixStream) -> io::Result<Delivered> {
         }
         _ => Err(io::Error::other("neither a listener nor a reason")),
     }
+}
+
+/// The process at the other end of a socket.
+fn peer(stream: &UnixStream) -> io::Result<u32> {
+    let mut who = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: room for one result of the length that is given.
+    checked(i64::from(unsafe { libc::getsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut who).cast(), &raw mut length) }))?;
+    Ok(who.pid as u32)
 }
 
 /// A message of one piece with room for one descriptor.
@@ -124,11 +142,6 @@ impl Listener {
         // SAFETY: an ioctl with an integer; older systems refuse it, and then calls are only slower.
         unsafe { libc::ioctl(fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS as _, 1u64) };
         Self(fd)
-    }
-
-    /// Another handle of the same.
-    pub(super) fn again(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
     }
 
     /// Waits for the next call; `None` when no process is under the filter any more.
