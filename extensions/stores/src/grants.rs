@@ -89,12 +89,13 @@ pub(crate) fn locate(url: &str) -> Result<Location, StoreError> {
     Ok(Location::parse(url.trim())?)
 }
 
+/// Asks the kernel; its refusal is an error in its words.
 fn request(request: &StorageRequest) -> Result<Vec<u8>, StoreError> {
     host::request(STORAGE, &request.to_wire()).map_err(|failure| match failure {
         RequestFailure::Interrupted => StoreError::INTERRUPTED,
         RequestFailure::NoKernel => StoreError::refused(
             Fault::YourConfiguration,
-            "there is no Ochre kernel that could give a credential".to_owned(),
+            "there is no Ochre kernel here that could be asked".to_owned(),
             Some("this works in cells of the engine `ochre`, and not in forked processes".to_owned()),
         ),
         RequestFailure::Refused { blame, message, hint } => {

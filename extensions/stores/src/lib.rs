@@ -23,7 +23,7 @@ mod writer;
 
 pub use cloud::{FrameWrites, LazyScans, LazySinks, ReaderScans, cloud_options};
 pub use error::{Fault, StoreError};
-pub use listing::{Blob, Listing};
+pub use listing::{Blob, Listing, listing};
 pub use ochre_secrets::Secret;
 pub use reader::BlobReader;
 pub use secret::secret;

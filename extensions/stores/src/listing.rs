@@ -78,6 +78,13 @@ impl Listing {
     }
 }
 
+/// What `%ls` shows: a folder, or all that is below it.
+#[doc(hidden)]
+pub fn listing(url: &str, recursive: bool) -> Result<DataFrame, StoreError> {
+    let store = crate::store(url);
+    if recursive { store.list("")?.frame() } else { store.frame("") }
+}
+
 fn micros(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)

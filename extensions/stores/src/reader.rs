@@ -1,12 +1,12 @@
 //! A blob read as a file.
 use crate::error::StoreError;
 use crate::wait::wait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use ochre_blobs::Reader;
 use polars::io::mmap::MmapBytesReader;
 use std::fmt;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What is asked for first after a seek, in bytes: a footer or a header, and not much more.
 const FIRST_PIECE: usize = 64 << 10;
@@ -22,16 +22,30 @@ pub struct BlobReader {
     buffer: Bytes,
     /// How much the next fetch takes: it grows while reading goes on in order.
     piece: usize,
+    /// All of it, for who needs it so.
+    all: OnceLock<Bytes>,
 }
 
 impl BlobReader {
     pub(crate) fn new(reader: Reader) -> Self {
-        Self { reader: Arc::new(reader), position: 0, buffer: Bytes::new(), piece: FIRST_PIECE }
+        Self { reader: Arc::new(reader), position: 0, buffer: Bytes::new(), piece: FIRST_PIECE, all: OnceLock::new() }
     }
 
     /// Its length in bytes.
     pub fn size(&self) -> u64 {
         self.reader.meta().size
+    }
+
+    fn fetch_all(&self) -> Result<Bytes, StoreError> {
+        let reader = self.reader.clone();
+        wait(async move {
+            let size = reader.meta().size;
+            let mut all = BytesMut::with_capacity(usize::try_from(size).unwrap_or_default());
+            while (all.len() as u64) < size {
+                all.extend_from_slice(&reader.read_at(all.len() as u64, LARGEST_PIECE).await?);
+            }
+            Ok(all.freeze())
+        })
     }
 
     fn fetch(&self, len: usize) -> Result<Bytes, StoreError> {
@@ -89,7 +103,15 @@ impl Seek for BlobReader {
     }
 }
 
-impl MmapBytesReader for BlobReader {}
+impl MmapBytesReader for BlobReader {
+    /// All of it: polars' eager readers take bytes that lie in memory, and read from others what is left of them only.
+    fn to_bytes(&self) -> Option<&[u8]> {
+        if self.all.get().is_none() {
+            let _ = self.all.set(self.fetch_all().ok()?);
+        }
+        self.all.get().map(|all| &**all)
+    }
+}
 
 impl fmt::Debug for BlobReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,7 +22,13 @@ pub(crate) fn wait<T: Send + 'static>(future: impl Future<Output = Result<T, Sto
     let _stopped = StopOnDrop(task.abort_handle());
     loop {
         match end.recv_timeout(LOOK) {
-            Ok(result) => return result,
+            Ok(result) => {
+                // What failed because of the interrupt is no failure.
+                if result.is_err() {
+                    look()?;
+                }
+                return result;
+            }
             Err(RecvTimeoutError::Disconnected) => return Err(StoreError::LOST),
             Err(RecvTimeoutError::Timeout) => look()?,
         }

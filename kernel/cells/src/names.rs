@@ -20,7 +20,7 @@ const POLARS: &[&str] = &[
 ];
 
 /// Members of `ochre` that the small runtime does not have.
-const OCHRE: &[&str] = &["plot", "Plot", "image", "images", "ImagesGrid", "rows", "columns", "store", "cloud_options", "__block_on"];
+const OCHRE: &[&str] = &["plot", "Plot", "image", "images", "ImagesGrid", "rows", "columns", "store", "cloud_options", "secret", "__stores", "__block_on"];
 
 /// Methods of frames that traits of the prelude's add.
 const METHODS: &[&str] = &["sink_parquet", "sink_csv", "sink_ipc", "sink_ndjson", "write_parquet", "write_csv", "write_ipc", "write_ndjson"];

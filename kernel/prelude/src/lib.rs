@@ -19,10 +19,11 @@ pub use {anyhow, base64, chrono, futures, ::image, itertools, polars, rand, rayo
 #[doc(hidden)]
 pub use block_on::__block_on;
 
-/// What generated text leads polars' calls with paths to.
+/// What generated text leads polars' calls with paths to, and what `%ls` runs.
 #[doc(hidden)]
 pub mod __stores {
     pub use ochre_stores::cloud::{LazyScans, ReaderScans, sink_arguments, sink_destination};
+    pub use ochre_stores::listing;
 }
 
 /// What is in scope without a `use` in cells that use polars.

@@ -46,7 +46,7 @@ pub(crate) const NAMES: &[Known] = &[
     known("LazyCsvReader", "type", "struct LazyCsvReader", "LazyCsvReader::new(path).finish()? gives a LazyFrame"),
     known("ParquetReader", "type", "struct ParquetReader", "ParquetReader::new(file).finish()?"),
     known("ParquetWriter", "type", "struct ParquetWriter", "ParquetWriter::new(&mut file).finish(&mut df)?"),
-    known("ScanArgsParquet", "type", "struct ScanArgsParquet", "options of LazyFrame::scan_parquet"),
+    known("ScanArgsParquet", "type", "struct ScanArgsParquet", "LazyFrame::scan_parquet(\"az://… or a path\".into(), ScanArgsParquet::default())?"),
     known("NamedFrom", "trait", "trait NamedFrom", "Series::new(name, values)"),
     known("df!", "macro", "df!(\"a\" => [1, 2], \"b\" => [\"x\", \"y\"])?", "a DataFrame from columns"),
     known("col", "function", "fn col(name) -> Expr", "a column of the frame"),
@@ -98,5 +98,8 @@ pub(crate) const OCHRE: &[Known] = &[
     known("progress", "function", "fn progress(iterator)", "a progress bar: .label(\"…\"), .total(n)"),
     known("input", "function", "fn input(\"prompt\") -> String", "asks in the notebook"),
     known("password", "function", "fn password(\"prompt\") -> String", "asks without echo"),
+    known("store", "function", "fn store(\"az://container@account/path\") -> Store", "blobs: .read(path)?, .write(path, bytes)?, .list(prefix)?, .frame(\"\")?, .open(path)?, .create(path)?, .local(path)?"),
+    known("cloud_options", "function", "fn cloud_options(\"az://container@account\") -> CloudOptions", "polars' options with the kernel's credential; scans and sinks in cells fill them in by themselves"),
+    known("secret", "function", "fn secret(\"SCOPE/KEY\") -> Result<Secret>", "a secret of `%secret set`; .expose() gives its value to code that needs it"),
     known("interrupted", "function", "fn interrupted() -> bool", "true once the user has interrupted"),
 ];

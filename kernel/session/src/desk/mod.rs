@@ -58,7 +58,7 @@ impl Desk {
         let desk = Self { handle: connection.handle(), pid: connection.pid(), orders, ended: ended.clone(), late: Late::default() };
         let requests = Requests::new(exchange.clone());
         let late = desk.late.clone();
-        tokio::spawn(Task { connection, inbox, ended, late, shown: HashSet::new(), cell: None, output: None, directory: None, requests, exchange, _presence: presence }.serve());
+        tokio::spawn(Task { connection, inbox, ended, late, shown: HashSet::new(), cell: None, output: None, directory: None, requests, exchange, presence }.serve());
         Ok(desk)
     }
 
@@ -123,7 +123,7 @@ struct Task {
     directory: Option<oneshot::Sender<Result<String, String>>>,
     requests: Requests,
     exchange: Exchange,
-    _presence: Presence,
+    presence: Presence,
 }
 
 /// Tells observers of a worker's start, and of its end when dropped.
@@ -161,6 +161,7 @@ impl Task {
                     }
                     Some(Order::Shutdown { bound, done }) => {
                         self.connection.shutdown(bound).await;
+                        drop(self.presence);
                         let _ = done.send(());
                         return;
                     }
