@@ -39,6 +39,9 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Be the process behind a `%mount` (the kernel starts it; the configuration comes on stdin)
+    #[command(hide = true)]
+    Mount,
     /// Build the prelude into the cache and print its directory
     #[command(hide = true)]
     Prelude,

@@ -21,15 +21,16 @@ const COMPILER_VARIABLE: &str = "OCHRE_RUSTC";
 const SYSROOT_FILE: &str = "sysroot";
 
 /// A session with everything in it. Must be called on a tokio runtime.
-pub fn session() -> anyhow::Result<Session> {
-    let redactor = Redactor::new();
+pub fn session(redactor: Redactor) -> anyhow::Result<Session> {
     let vault = Vault::new(Setup::of_process(redactor.clone()));
+    let program = std::env::current_exe().context("this program cannot find its own file, which mounts are started from")?;
+    let storage = ochre_storage::extension(vault.clone(), redactor.clone(), program)?;
     let parts = SessionParts {
         engine: "ochre".into(),
         engines: Box::new(engine),
-        magics: vault.magics(),
-        observers: Vec::new(),
-        services: vec![vault.service()],
+        magics: [vault.magics(), storage.magics].concat(),
+        observers: storage.observers,
+        services: [vec![vault.service()], storage.services].concat(),
         redactor,
         history: HistoryPlace::default(),
     };

@@ -1,6 +1,7 @@
 //! `ochre kernel -f FILE`: one notebook's kernel, until its client, its parent or a signal ends it.
-use crate::compose;
+use crate::{compose, guard};
 use ochre_jupyter::{ConnectionFile, Server};
+use ochre_secrets::Redactor;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,11 +17,14 @@ const LEFTOVERS: Duration = Duration::from_millis(200);
 
 /// Serves until the end.
 pub fn run(connection_file: &Path) -> anyhow::Result<ExitCode> {
+    guard::harden();
+    let redactor = Redactor::new();
+    let _log = guard::Log::redacted(redactor.clone());
     let connection = ConnectionFile::read(connection_file)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     let result = runtime.block_on(async {
         let server = Server::bind(connection).await?;
-        let session = compose::session()?;
+        let session = compose::session(redactor)?;
         server.serve(Arc::new(session), told_to_end()).await;
         anyhow::Ok(ExitCode::SUCCESS)
     });

@@ -6,6 +6,7 @@
 mod cli;
 mod compose;
 mod doctor;
+mod guard;
 mod install;
 mod kernel;
 mod lab;
@@ -37,6 +38,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Lab { notebook } => lab::lab(notebook.as_deref()),
         Command::Doctor => Ok(doctor::doctor()),
+        // A thread of it still reads stdin, so the process ends here.
+        Command::Mount => std::process::exit(i32::from(ochre_mount::process::main())),
         Command::Worker { arguments } => worker::worker(&arguments),
         Command::Prelude => install::stage_in_cache().map(|()| ExitCode::SUCCESS),
     }

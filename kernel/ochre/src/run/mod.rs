@@ -7,10 +7,11 @@ mod other_kernel;
 mod parameters;
 
 use crate::cli::RunArguments;
-use crate::compose;
+use crate::{compose, guard};
 use anyhow::{Context, bail};
 use collect::Collector;
 use notebook::Notebook;
+use ochre_secrets::Redactor;
 use ochre_session::Session;
 use ochre_session::front::{Execute, Output, Payload, Status};
 use std::path::{Path, PathBuf};
@@ -35,9 +36,12 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     }
     let out = std::path::absolute(&out).context("the place of the output has no absolute path")?;
     enter_directory_of(&arguments.notebook)?;
+    guard::harden();
+    let redactor = Redactor::new();
+    let _log = guard::Log::redacted(redactor.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let failures = runtime.block_on(async {
-        let session = compose::session()?;
+        let session = compose::session(redactor)?;
         let interrupts = tokio::spawn(interrupt_on_signal(session.clone()));
         let result = run_cells(&session, &mut notebook, &out).await;
         interrupts.abort();
