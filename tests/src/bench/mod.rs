@@ -1,5 +1,6 @@
 //! `cargo xtask bench NAME`: each measurement is a file of this directory and an entry of the table.
 mod cells;
+mod storage;
 
 use anyhow::bail;
 use std::process::ExitCode;
@@ -11,11 +12,18 @@ struct Bench {
     run: fn(&[String]) -> anyhow::Result<ExitCode>,
 }
 
-const BENCHES: &[Bench] = &[Bench {
-    name: "cells",
-    about: "latency of cells, time to ready, hot loops, memory: bare rustc, Ochre, evcxr_jupyter; [--rounds N] [--no-evcxr] [--evcxr-polars] [--save]",
-    run: cells::run,
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "cells",
+        about: "latency of cells, time to ready, hot loops, memory: bare rustc, Ochre, evcxr_jupyter; [--rounds N] [--no-evcxr] [--evcxr-polars] [--save]",
+        run: cells::run,
+    },
+    Bench {
+        name: "storage",
+        about: "blobs: plain sockets, ochre::store, %mount, rclone mount, s3fs; [--rounds N] [--only NAME,…] [--large_mib N] [--limit S] [--save]",
+        run: storage::run,
+    },
+];
 
 /// Runs the named measurement, or lists them.
 pub fn bench(arguments: &[String]) -> anyhow::Result<ExitCode> {
