@@ -125,7 +125,10 @@ impl Credentials {
                 return Err(failure.hint("choose one with `%workspace config.json`"));
             }
         };
-        let arm = ochre_azure::Arm::new(&self.finder.http, &self.finder.cloud, self.identity_now());
+        let arm = match &current {
+            Some(current) => current.arm.clone(),
+            None => ochre_azure::Arm::new(&self.finder.http, &self.finder.cloud, self.identity_now()),
+        };
         let datastore = arm.datastore(&id, &path.datastore).await.map_err(of_azure)?;
         let location = azure::location_of(&datastore, &path.path)?;
         let word = format!("datastore {}", datastore.name);

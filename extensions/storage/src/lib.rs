@@ -13,6 +13,8 @@ mod accounts;
 mod archive;
 mod copy;
 mod credentials;
+#[cfg(test)]
+mod double;
 mod endpoint;
 mod failures;
 mod magics;

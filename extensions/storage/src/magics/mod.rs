@@ -35,7 +35,7 @@ pub(crate) fn urls(storage: &Storage, prefix: &str) -> Vec<String> {
 /// Credential words, and nothing that is secret.
 pub(crate) fn words(prefix: &str) -> Vec<String> {
     const WORDS: &[&str] =
-        &["auto", "anonymous", "cli", "managed-identity", "managed-identity:", "workload-identity", "service-principal:", "device-code", "device-code:", "environment", "secret:"];
+        &["auto", "anonymous", "cli", "managed-identity", "managed-identity:", "workload-identity", "service-principal:", "device-code", "device-code:", "environment", "account-key", "secret:"];
     WORDS.iter().filter(|w| w.starts_with(prefix)).map(|w| (*w).to_owned()).collect()
 }
 

@@ -147,6 +147,14 @@ impl Mounts {
         })
     }
 
+    /// Sends a line that means nothing.
+    #[cfg(test)]
+    pub(crate) fn poke(&self, directory: &Path) {
+        if let Some(process) = lock(&self.table).get(directory) {
+            process.poke();
+        }
+    }
+
     /// What the user was not told yet: mounts that died, files that were lost.
     pub(crate) fn notices(&self) -> Vec<String> {
         lock(&self.table).values().flat_map(|p| p.take_notices()).collect()

@@ -142,6 +142,11 @@ impl Process {
         self.to.send(ToMount::End).ok();
     }
 
+    #[cfg(test)]
+    pub(super) fn poke(&self) {
+        self.to.send(ToMount::Refuse { id: 0, error: String::new() }).ok();
+    }
+
     fn kill(&self) {
         let pid = self.pid.and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?));
         if let Some(pid) = pid.filter(|_| !matches!(self.state(), State::Ended { .. })) {
