@@ -92,3 +92,34 @@ fn write(out: &OwnedFd, mut bytes: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ochre_secrets::Secret;
+
+    #[test]
+    fn memory_is_for_this_process_alone() {
+        // A kernel that crashes leaves no core, and nobody reads its memory while it lives.
+        harden();
+        assert_eq!(rustix::process::dumpable_behavior().ok(), Some(DumpableBehavior::NotDumpable));
+        assert_eq!(rustix::process::getrlimit(Resource::Core).current, Some(0));
+    }
+
+    #[test]
+    fn a_log_passes_without_secrets_and_to_its_last_line() {
+        let redactor = Redactor::new();
+        redactor.know(&Secret::from("s3cr3t-value"));
+        let (read, write_end) = rustix::pipe::pipe().expect("a pipe");
+        let (log, out) = rustix::pipe::pipe().expect("a pipe");
+        let thread = std::thread::spawn(move || pass(&read, &out, &redactor));
+        for piece in [&b"a line\xff\nwith s3cr3t"[..], b"-value in it\nand the end s3"] {
+            write(&write_end, piece);
+        }
+        drop(write_end);
+        thread.join().expect("ends with the pipe");
+        let mut buffer = [0; 256];
+        let n = rustix::io::read(&log, &mut buffer).expect("reads");
+        assert_eq!(&buffer[..n], b"a line\xff\nwith [REDACTED] in it\nand the end s3");
+    }
+}

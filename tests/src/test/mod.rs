@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every suite, its counts, and one closing line that CI reads.
 mod browser;
 mod clients;
+mod hunt;
 mod notebooks;
 mod python;
 mod rust;
@@ -12,7 +13,7 @@ use crate::peers::Python;
 use anyhow::Context as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 pub use tally::Tally;
 
 /// What suites are given.
@@ -26,6 +27,8 @@ pub struct Context {
     pub prefix: PathBuf,
     /// Logs of failed and passed suites.
     pub logs: PathBuf,
+    /// What is older was there before.
+    pub started: SystemTime,
 }
 
 /// A suite; an `Err` counts as one failure with its text.
@@ -42,6 +45,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "clients", about: "jupyter_client, jupyter_kernel_test and hostile clients", run: clients::run },
     Suite { name: "notebooks", about: "every notebook under `ochre run` and nbclient", run: notebooks::run },
     Suite { name: "browser", about: "JupyterLab in Chromium opens notebook 01 and runs it", run: browser::run },
+    Suite { name: "hunt", about: "no secret of the tests is in what they left behind", run: hunt::run },
 ];
 
 /// Runs the suites that the arguments name.
@@ -75,7 +79,7 @@ fn prepare(full: bool, name_filter: Option<String>) -> anyhow::Result<Context> {
     let built = build::build()?;
     let prefix = host::scratch(&built.source, "prefix")?;
     let logs = host::scratch(&built.source, "logs")?;
-    Ok(Context { built, full, name_filter, prefix, logs })
+    Ok(Context { built, full, name_filter, prefix, logs, started: SystemTime::now() })
 }
 
 fn run_suites(suites: &[&Suite], context: &Context) -> Tally {
@@ -117,6 +121,7 @@ impl Context {
             .env("IPYTHONDIR", home.join("ipython"))
             // The cache is the user's (it holds the crates); everything that is personal is not.
             .env("OCHRE_CACHE", self.built.cache.root())
+            .env(hunt::LIST_VARIABLE, hunt::list(&self.built.source)?)
             .env_remove("VIRTUAL_ENV");
         Ok(command)
     }

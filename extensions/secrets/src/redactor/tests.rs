@@ -102,6 +102,7 @@ fn a_value_with_a_line_break_at_its_end_is_found_without() {
 
 #[test]
 fn forms_that_are_secret_by_themselves() {
+    // What has the form of a key is taken out too, known or not.
     let redactor = Redactor::new();
     let key = "Q".repeat(86) + "==";
     check(&redactor, &format!("AccountName=a;AccountKey={key};EndpointSuffix=x"), "AccountName=a;AccountKey=…;EndpointSuffix=x");

@@ -73,6 +73,7 @@ fn random_texts_are_the_same_however_they_are_cut() {
 
 #[test]
 fn ordinary_output_is_not_held_back() {
+    // Ordinary output is not delayed.
     let mut stream = knows(&["s3cr3t-value"]).stream();
     for text in ["50%|#####     |\r", "60%|######    |\r", "a prompt> ", "no newline", "\x1b[32mok\x1b[0m", "see https://example.com/path ", "sig", "=0.05 "] {
         assert_eq!(stream.push_text(text), text);
@@ -105,4 +106,27 @@ fn a_run_behind_a_marker_ends_where_it_ends() {
     assert_eq!(stream.push_text("-----BEGIN PRIVATE KEY-----\n"), "-----BEGIN PRIVATE KEY-----[REDACTED]");
     assert_eq!(stream.push_text("MIIEvQ\n"), "");
     assert_eq!(stream.push_text("abc\n-----END PRIVATE KEY-----\n"), "-----END PRIVATE KEY-----\n");
+}
+
+/// What redaction costs, in megabytes per second of an ordinary log.
+#[test]
+#[ignore = "slow: a measurement, which cannot fail"]
+fn throughput() {
+    let line = "2026-11-21T11:14:20Z INFO step 1042 loss=0.3817 path=/data/part-0007.parquet url=https://host/a?b=c&d=10% rate 3.5 it/s\n";
+    let text = line.repeat((100 << 20) / line.len());
+    for known in [0, 1, 50] {
+        let redactor = Redactor::new();
+        for n in 0..known {
+            redactor.know(&Secret::from(format!("{n}k9Zq-{}+/x==", n * 7_919_317)));
+        }
+        for piece in [64 << 10, line.len()] {
+            let (started, mut stream, mut shown) = (std::time::Instant::now(), redactor.stream(), 0);
+            for part in text.as_bytes().chunks(piece) {
+                shown += stream.push(part).len();
+            }
+            shown += stream.finish().len();
+            assert_eq!(shown, text.len());
+            println!("{known} secrets, pieces of {piece} bytes: {:.0} MB/s", text.len() as f64 / 1e6 / started.elapsed().as_secs_f64());
+        }
+    }
 }
