@@ -88,7 +88,7 @@ enum Body {
     Json(Secret),
 }
 
-/// A request. Its `Debug` shows no header, query or body that may hold a secret.
+/// A request. Secrets go into headers and bodies alone, whose values `Debug` does not show.
 #[derive(Clone, Debug)]
 pub struct Ask {
     method: Method,

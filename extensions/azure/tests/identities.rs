@@ -190,6 +190,12 @@ async fn the_cli_is_asked_and_what_it_says_is_understood() {
     assert_eq!(value(&cli, STORAGE).await, "cli-token");
     let asked = std::fs::read_to_string(directory.path().join("az.log")).expect("az ran");
     assert_eq!(asked, "account get-access-token --output json --resource https://storage.azure.com --tenant contoso.com\n");
+    variables.push(("AZURE_CLIENT_SECRET".into(), "s".into()));
+    variables.push(("AWS_SECRET_ACCESS_KEY".into(), "k".into()));
+    variables.push(("AZURE_CONFIG_DIR".into(), "/elsewhere".into()));
+    value(&Cli::new(&Environment::of(variables.clone()), None), STORAGE).await;
+    let names = std::fs::read_to_string(directory.path().join("az.log.names")).expect("az noted them");
+    assert!(names.contains("AZURE_CONFIG_DIR") && !names.contains("AZURE_CLIENT_SECRET") && !names.contains("AWS_SECRET_ACCESS_KEY"), "{names}");
     variables.push(("FAKE_AZ_SAYS".into(), "ERROR: Please run 'az login' to setup account.".into()));
     let error = Cli::new(&Environment::of(variables), None).token(STORAGE).await.expect_err("nobody");
     assert!(error.is_absence());

@@ -45,7 +45,7 @@ impl Cli {
         let mut command = Command::new(program);
         command.args(["account", "get-access-token", "--output", "json", "--resource", resource(scope)]);
         command.args(self.tenant.iter().flat_map(|tenant| ["--tenant", tenant.as_str()]));
-        command.env_clear().envs(self.environment.all()).env("AZURE_CORE_NO_COLOR", "true");
+        command.env_clear().envs(self.environment.all().filter(|(name, _)| !is_secret(name))).env("AZURE_CORE_NO_COLOR", "true");
         // A directory that belongs to the system: `az` loads what lies beside it.
         command.current_dir(if Path::new("/bin").is_dir() { "/bin" } else { "." });
         command.stdin(Stdio::null()).kill_on_drop(true);
@@ -77,6 +77,13 @@ fn find(environment: &Environment) -> Option<PathBuf> {
     let names: &[&str] = if cfg!(windows) { &["az.cmd", "az.exe"] } else { &["az"] };
     let directories: Vec<PathBuf> = std::env::split_paths(environment.get("PATH")?).filter(|d| d.is_absolute()).collect();
     directories.iter().flat_map(|d| names.iter().map(move |n| d.join(n))).find(|p| p.is_file())
+}
+
+/// Ends of the names of variables that hold secrets. `az` has its own sign-in and needs none of them.
+const SECRETS: [&str; 6] = ["_KEY", "_SECRET", "_TOKEN", "_PASSWORD", "_CONNECTION_STRING", "_HEADER"];
+
+fn is_secret(name: &str) -> bool {
+    SECRETS.iter().any(|end| name.to_ascii_uppercase().ends_with(end))
 }
 
 fn absent(why: impl Into<String>) -> AzureError {
