@@ -1,8 +1,9 @@
 // Opens a notebook in JupyterLab, runs all its cells, checks what a person would look for and takes a picture.
-// Called by `cargo xtask test browser` as: node lab.mjs URL TOKEN NOTEBOOK SCREENSHOT
+// Called by `cargo xtask test browser` as: node lab.mjs URL TOKEN NOTEBOOK SCREENSHOT VIEW
+// VIEW is a CSS selector; its last element is at the lower end of the picture.
 import { chromium } from "playwright-core";
 
-const [url, token, notebook, screenshot] = process.argv.slice(2);
+const [url, token, notebook, screenshot, view] = process.argv.slice(2);
 const READY_MS = 90_000; // JupyterLab's own code is some megabytes, on a machine that is busy
 const RUN_MS = 180_000; // a dozen cells that compile cold
 
@@ -71,15 +72,16 @@ if (seen.failed.length) {
 await until("a frame is drawn as a table", () => document.querySelectorAll(".jp-OutputArea-output table tbody tr").length > 3, READY_MS);
 await until("a chart is drawn by Vega", () => document.querySelector(".jp-OutputArea-output .vega-embed :is(canvas, svg)"), READY_MS);
 
-// The picture: the chart in view, with the cells above it.
-await page.evaluate(() => {
+// The picture: the element in view, with the cells above it.
+await page.evaluate((view) => {
   window.jupyterapp.commands.execute("application:toggle-left-area");
-  document.querySelector(".jp-OutputArea-output .vega-embed").scrollIntoView({ block: "end" });
-});
+  [...document.querySelectorAll(view)].at(-1).scrollIntoView({ block: "end" });
+}, view);
 await page.waitForTimeout(0);
-await until("the chart is in view", () => {
-  const box = document.querySelector(".jp-OutputArea-output .vega-embed").getBoundingClientRect();
-  return box.bottom <= window.innerHeight && box.top >= 0 && !document.querySelector(".jp-SideBar.jp-mod-left .lm-mod-current");
+await page.evaluate((view) => { window.ochreView = view; }, view);
+await until("the element is in view", () => {
+  const box = [...document.querySelectorAll(window.ochreView)].at(-1).getBoundingClientRect();
+  return box.bottom <= window.innerHeight && box.top >= 0 && box.height > 0 && !document.querySelector(".jp-SideBar.jp-mod-left .lm-mod-current");
 }, READY_MS);
 await page.screenshot({ path: screenshot });
 console.log(`${seen.cells} code cells ran in ${seconds} s`);

@@ -13,6 +13,9 @@ import re
 import sys
 import urllib.parse
 
+# The key of the emulated storage account is the same everywhere; the tests use it as a secret, so it counts as one.
+AZURITE = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6" \
+    "IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 # A larger file is no text of ours, and a core would be found by its name.
 LARGEST = 256 << 20
 
@@ -88,7 +91,7 @@ def note(values):
 
 
 if __name__ == "__main__":
-    known = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    known = [*json.loads(pathlib.Path(sys.argv[1]).read_text()), AZURITE]
     hits = search(sys.argv[3:], known, float(sys.argv[2]), leave=[sys.argv[1]])
     print("\n".join(hits) or f"none of {len(known)} secrets was found")
-    sys.exit(1 if hits or not known else 0)
+    sys.exit(1 if hits else 0)

@@ -1,7 +1,7 @@
-//! JupyterLab in Chromium, as a person would see it: notebook 01 is opened, all its cells are run, and the frame and
-//! the chart are there. The screenshot is kept.
+//! JupyterLab in Chromium, as a person would see it: a notebook is opened, all its cells are run, and its frames, its
+//! chart (and pictures) are there. The screenshots are kept.
+use super::emulated::Emulated;
 use super::{Context, Tally};
-use crate::demo::NOTEBOOK;
 use crate::host::{self, Server};
 use crate::peers::{Browser, Python};
 use anyhow::{Context as _, bail};
@@ -15,28 +15,45 @@ const SERVER_START: Duration = Duration::from_secs(90);
 /// Between two looks at the file in which the server says its address.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The one test.
+/// A notebook, what of it is in the picture, and the file of that.
+struct Shown {
+    notebook: &'static str,
+    /// A CSS selector: its last element is at the lower end of the picture.
+    view: &'static str,
+    picture: &'static str,
+}
+
+const SHOWN: [Shown; 2] = [
+    Shown { notebook: "01-first-cells.ipynb", view: ".jp-OutputArea-output .vega-embed", picture: "lab.png" },
+    Shown { notebook: "02-storage.ipynb", view: ".jp-OutputArea-output img", picture: "lab-02.png" },
+];
+
+/// One test for each notebook.
 pub fn run(context: &Context) -> anyhow::Result<Tally> {
     let python = Python::install(&context.built)?;
     let browser = Browser::install(&context.built)?;
     context.install_kernel()?;
     let mut tally = Tally::default();
-    tally.count("JupyterLab runs notebook 01 and shows its frame and its chart", run_notebook(context, &python, &browser));
+    for shown in &SHOWN {
+        tally.count(&format!("JupyterLab runs {} and shows its frames and its chart", shown.notebook), run_notebook(context, &python, &browser, shown));
+    }
     Ok(tally)
 }
 
-fn run_notebook(context: &Context, python: &Python, browser: &Browser) -> anyhow::Result<()> {
+fn run_notebook(context: &Context, python: &Python, browser: &Browser, shown: &Shown) -> anyhow::Result<()> {
     let work = copy_notebooks(context)?;
-    let (server, url, token) = start_lab(context, python, &work)?;
-    let screenshot = context.logs.join("lab.png");
+    let storage = Emulated::for_notebook(context, &work.join(shown.notebook))?;
+    let (server, url, token) = start_lab(context, python, &work, storage.as_ref())?;
+    let screenshot = context.logs.join(shown.picture);
     let _ = std::fs::remove_file(&screenshot);
     // Imports of a module are resolved from where it lies, so the script runs beside the driver.
     let script = browser.modules.join("lab.mjs");
     std::fs::copy(context.built.source.join("tests/browser/lab.mjs"), &script)?;
     let output = Command::new(&browser.node)
         .arg(&script)
-        .args([&url, &token, "01-first-cells.ipynb"])
+        .args([&url, &token, shown.notebook])
         .arg(&screenshot)
+        .arg(shown.view)
         .env("CHROMIUM", &browser.chromium)
         .stdin(Stdio::null())
         .output()
@@ -50,12 +67,13 @@ fn run_notebook(context: &Context, python: &Python, browser: &Browser) -> anyhow
     Ok(())
 }
 
-/// The notebook is saved by JupyterLab: it gets a copy.
+/// The notebooks are saved by JupyterLab: it gets copies.
 fn copy_notebooks(context: &Context) -> anyhow::Result<PathBuf> {
     let work = host::scratch(&context.built.source, "lab")?;
-    let from = context.built.source.join(NOTEBOOK);
-    let directory = from.parent().context("the notebook lies nowhere")?;
-    std::fs::copy(&from, work.join("01-first-cells.ipynb"))?;
+    let directory = context.built.source.join("notebooks");
+    for shown in &SHOWN {
+        std::fs::copy(directory.join(shown.notebook), work.join(shown.notebook))?;
+    }
     let data = work.join("data");
     std::fs::create_dir_all(&data)?;
     for entry in std::fs::read_dir(directory.join("data"))?.flatten() {
@@ -65,13 +83,14 @@ fn copy_notebooks(context: &Context) -> anyhow::Result<PathBuf> {
 }
 
 /// Starts the server on a free port; gives its address and token, which it writes into its runtime directory.
-fn start_lab(context: &Context, python: &Python, work: &Path) -> anyhow::Result<(Server, String, String)> {
+fn start_lab(context: &Context, python: &Python, work: &Path, storage: Option<&Emulated>) -> anyhow::Result<(Server, String, String)> {
     let runtime = host::scratch(&context.built.source, "home/runtime")?;
     // No question about news over the picture.
     let settings = host::scratch(&context.built.source, "home/config/labconfig")?;
     std::fs::write(settings.join("page_config.json"), r#"{"disabledExtensions":{"@jupyterlab/apputils-extension:announcements":true}}"#)?;
     let log = std::fs::File::create(context.logs.join("lab.log"))?;
     let mut command = context.jupyter_command(python, "jupyter-lab")?;
+    Emulated::offer(storage, &mut command);
     command
         .args(["--no-browser", "--ip=127.0.0.1", "--ServerApp.port=0", "--allow-root"])
         // The test asks the application itself to run all cells.

@@ -8,8 +8,8 @@ use std::time::UNIX_EPOCH;
 
 /// Tests write the secrets that they make into this file (`secret_hunt.note`).
 pub const LIST_VARIABLE: &str = "OCHRE_HUNT_LIST";
-/// Directories of `target/xtask` that runs write into.
-const LEFT: [&str; 3] = ["home", "logs", "prefix"];
+/// Directories of `target/xtask` that kernels and clients write into.
+const LEFT: [&str; 3] = ["home", "lab", "logs"];
 
 /// Where the list is: beside what is searched.
 pub fn list(source: &Path) -> anyhow::Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every suite, its counts, and one closing line that CI reads.
 mod browser;
 mod clients;
+mod emulated;
 mod hunt;
 mod notebooks;
 mod python;
@@ -44,7 +45,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "kernel", about: "crates of the kernel", run: rust::kernel_side },
     Suite { name: "clients", about: "jupyter_client, jupyter_kernel_test and hostile clients", run: clients::run },
     Suite { name: "notebooks", about: "every notebook under `ochre run` and nbclient", run: notebooks::run },
-    Suite { name: "browser", about: "JupyterLab in Chromium opens notebook 01 and runs it", run: browser::run },
+    Suite { name: "browser", about: "JupyterLab in Chromium opens the notebooks and runs them", run: browser::run },
     Suite { name: "hunt", about: "no secret of the tests is in what they left behind", run: hunt::run },
 ];
 

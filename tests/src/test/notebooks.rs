@@ -1,4 +1,5 @@
 //! Every numbered notebook runs from its directory: under `ochre run`, under `jupyter execute`, with the same text outputs.
+use super::emulated::Emulated;
 use super::{Context, Tally};
 use crate::demo::text;
 use crate::peers::Python;
@@ -33,12 +34,16 @@ fn notebooks(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn ochre_run(context: &Context, notebook: &Path, out: &Path) -> anyhow::Result<()> {
+    let storage = Emulated::for_notebook(context, notebook)?;
     let mut command = Command::new(&context.built.ochre);
+    Emulated::offer(storage.as_ref(), &mut command);
     finish(command.arg("run").arg(notebook).arg("-o").arg(out).env("OCHRE_PRELUDE", &context.built.prelude))
 }
 
 fn jupyter_execute(context: &Context, python: &Python, notebook: &Path, out: &Path) -> anyhow::Result<()> {
+    let storage = Emulated::for_notebook(context, notebook)?;
     let mut command = context.jupyter_command(python, "jupyter-execute")?;
+    Emulated::offer(storage.as_ref(), &mut command);
     let directory = notebook.parent().context("the notebook lies nowhere")?;
     command.current_dir(directory).arg("--kernel_name=ochre").arg("--timeout=300");
     finish(command.arg(format!("--output={}", out.display())).arg(notebook))
