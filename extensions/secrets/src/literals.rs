@@ -22,7 +22,7 @@ pub struct Finding {
 
 /// A value that is given to a name which speaks of a secret: `let api_key = "…"`, `password: "…"`, `export DB_PASSWORD=…`.
 static ASSIGNED: LazyLock<Regex> = LazyLock::new(|| {
-    let text = r#"(?i)\b[a-z0-9_]*(?:secret|token|passw(?:or)?d|passphrase|api_?key|account_?key|access_?key|private_?key)[a-z0-9_]*"?\s*(?::\s*&?\s*(?:'static\s+)?str\s*)?(?:=>|=|:)\s*(?:String::from\()?b?r?#*["']([^"'\n]{12,512})["']"#;
+    let text = r#"(?i)\b[a-z0-9_]*(?:secret|token|passw(?:or)?d|passphrase|api_?key|account_?key|access_?key|secret_?key|private_?key)[0-9]*"?\s*(?::\s*&?\s*(?:'static\s+)?str\s*)?(?:=>|=|:)\s*(?:String::from\()?b?r?#*["']([^"'\n]{12,512})["']"#;
     Regex::new(text).expect("a constant")
 });
 /// 64 bytes in base64: what storage and Cosmos accounts have as keys.
@@ -117,6 +117,7 @@ mod tests {
             "let df = LazyFrame::scan_parquet(\"az://data@acct/2024/part-0001.parquet\")?;",
             "let hash = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\";",
             "let password = format!(\"{user}-{n:012}\");",
+            "let tokenizer_path = \"models/bert-base-uncased-v1.json\"; let tokens = \"a1b2c3d4e5f6g7h8\";",
         ] {
             check(source, &[]);
         }

@@ -63,7 +63,7 @@ pub(crate) const MARKERS: &[Marker] = &[
     marker("github_pat_", "a GitHub token", "github/token", true, Rule::Run(word, 30, false)),
     marker("dapi", "a Databricks token", "databricks/token", true, Rule::Run(hexadecimal, 32, true)),
     marker("hf_", "a Hugging Face token", "huggingface/token", true, Rule::Run(alphanumeric, 30, false)),
-    marker("sk-", "an API key", "openai/key", true, Rule::Run(word, 32, true)),
+    marker("sk-", "an API key", "openai/key", true, Rule::Run(word, 40, true)),
     marker("AIza", "a Google API key", "google/key", true, Rule::Run(word, 35, false)),
     marker("ya29.", "a Google token", "google/token", true, Rule::Run(word, 20, true)),
     marker("-----BEGIN ", "a private key", "keys/private", false, Rule::PrivateKey),

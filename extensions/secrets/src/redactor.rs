@@ -22,6 +22,8 @@ use crate::{Secret, Stream};
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[REDACTED]";
 
+/// A longer text is looked through in pieces of so many bytes: its views take eight times their length.
+const PIECE: usize = 1 << 20;
 /// Needles that are looked at to find the shortest one with a given beginning.
 const NEIGHBOURS: usize = 64;
 
@@ -76,12 +78,21 @@ impl Redactor {
     /// Whether there is anything to take out.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
-        !self.needles().scan(text.as_bytes(), true).spans.is_empty()
+        matches!(self.bytes(text.as_bytes()), Cow::Owned(_))
     }
 
     /// Bytes, text or not.
     #[must_use]
     pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        if bytes.len() > PIECE {
+            let mut stream = self.stream();
+            let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
+            for piece in bytes.chunks(PIECE) {
+                out.extend(stream.push(piece));
+            }
+            out.extend(stream.finish());
+            return if out == bytes { Cow::Borrowed(bytes) } else { Cow::Owned(out) };
+        }
         let spans = self.needles().scan(bytes, true).spans;
         if spans.is_empty() {
             return Cow::Borrowed(bytes);
@@ -129,8 +140,9 @@ pub(crate) struct Needles {
     /// Sorted.
     all: Vec<Vec<u8>>,
     automaton: Option<AhoCorasick>,
-    /// Bytes with which a needle begins.
+    /// Bytes with which a needle begins, and pairs of them: most places of a text are passed over by these.
     first: [bool; 256],
+    pairs: Vec<bool>,
     /// A needle may begin with an escape.
     first_is_escaped: bool,
     longest: usize,
@@ -156,14 +168,16 @@ const TELLING: usize = 8;
 impl Needles {
     fn new(all: Vec<Vec<u8>>) -> Self {
         let mut first = [false; 256];
+        let mut pairs = vec![false; 1 << 16];
         for needle in &all {
             first[usize::from(needle[0])] = true;
+            pairs[pair(needle[0], needle[1])] = true;
         }
         let first_is_escaped = all.iter().any(|needle| !needle[0].is_ascii_alphanumeric());
         let longest = all.iter().map(Vec::len).max().unwrap_or(0);
         // Building fails only when all needles together exceed 2 GiB.
         let automaton = (!all.is_empty()).then(|| AhoCorasick::builder().match_kind(MatchKind::Standard).build(&all).ok()).flatten();
-        Self { all, automaton, first, first_is_escaped, longest }
+        Self { all, automaton, first, pairs, first_is_escaped, longest }
     }
 
     /// Looks through a text. `ended`: nothing follows it.
@@ -236,13 +250,18 @@ impl Needles {
     /// Where the longest end of the text begins that is the beginning of a needle, and the length of that needle.
     fn beginning(&self, text: &[u8]) -> Option<(usize, usize)> {
         let from = text.len().saturating_sub(self.longest.saturating_sub(1));
-        (from..text.len()).filter(|at| self.first[usize::from(text[*at])]).find_map(|at| {
+        let may = |at: &usize| text.get(at + 1).map_or(self.first[usize::from(text[*at])], |next| self.pairs[pair(text[*at], *next)]);
+        (from..text.len()).filter(may).find_map(|at| {
             let tail = &text[at..];
             let index = self.all.partition_point(|needle| needle.as_slice() < tail);
             let candidates = self.all[index..].iter().take(NEIGHBOURS).take_while(|needle| needle.starts_with(tail));
             candidates.map(Vec::len).filter(|length| *length > tail.len()).min().map(|length| (at, length))
         })
     }
+}
+
+fn pair(first: u8, second: u8) -> usize {
+    usize::from(first) << 8 | usize::from(second)
 }
 
 impl Scan {

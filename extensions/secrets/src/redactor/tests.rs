@@ -1,3 +1,4 @@
+//! What is taken out of texts, and what stays.
 use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -86,6 +87,19 @@ fn everything_else_stays_as_it_is() {
     }
     let bytes = b"\xff\xfehunter22\xff\x00\x1b[0m";
     assert_eq!(redactor.bytes(bytes).as_ref(), b"\xff\xfe[REDACTED]\xff\x00\x1b[0m");
+}
+
+#[test]
+fn a_long_text_is_looked_through_in_pieces() {
+    let redactor = knows(&["s3cr3t-value"]);
+    let long = |middle: &str| format!("{}{middle}{}", "x&amp;".repeat(PIECE / 6 - 10), "y%41".repeat(PIECE));
+    let before = long("").find('y').expect("a border");
+    for shift in 0..14 {
+        let pad = "z".repeat(PIECE - before - 7 + shift);
+        let text = redactor.text(&long(&format!("{pad}s3cr3t-value")));
+        assert_eq!(text, long(&format!("{pad}{REDACTED}")), "shift {shift}");
+    }
+    assert!(matches!(redactor.redact(&long("")), Cow::Borrowed(_)));
 }
 
 #[test]

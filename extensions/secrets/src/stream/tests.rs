@@ -1,3 +1,4 @@
+//! Streams: cut anywhere, the outcome is that of the whole text; ordinary text does not wait.
 use super::*;
 use crate::Secret;
 

@@ -1,3 +1,4 @@
+//! The encrypted file: passphrase, key file, and several kernels at a time.
 use super::*;
 
 fn at(directory: &Path) -> Sealed {

@@ -40,7 +40,7 @@ const FOREIGN: [(&str, &str); 20] = [
     ("read_csv", "`LazyCsvReader::new(PlRefPath::new(\"table.csv\")).finish()?.collect()?` reads a CSV file"),
     ("scan_csv", "use `LazyCsvReader::new(PlRefPath::new(\"table.csv\")).finish()?`"),
     ("read_parquet", "use `ParquetReader::new(std::fs::File::open(\"table.parquet\")?).finish()?`"),
-    ("dbutils", "`dbutils` is Databricks': `!ls PATH` and `std::fs` work on files, `%run PATH` runs a notebook, `ochre::password(\"prompt\")` asks for a secret"),
+    ("dbutils", "`dbutils` is Databricks': `!ls PATH` and `std::fs` work on files, `%run PATH` runs a notebook, `ochre::secret(\"databricks:SCOPE/KEY\")?` reads a secret"),
 ];
 
 /// Prefixes under which other languages know their libraries.

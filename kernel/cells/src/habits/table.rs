@@ -54,7 +54,7 @@ pub(super) const HABITS: &[(Look, &str)] = &[
     (Call("dbutils.fs.head"), "`std::fs::read_to_string({1})?` reads a file"),
     (Call("dbutils.fs.put"), "`std::fs::write(path, text)?` writes a file"),
     (Prefix("dbutils.fs"), "`!ls PATH`, `!cp FROM TO` and `std::fs` work on files"),
-    (Prefix("dbutils.secrets"), "`std::env::var(\"NAME\")?` reads a secret from the environment, and `ochre::password(\"prompt\")` asks for one"),
+    (Prefix("dbutils.secrets"), "`ochre::secret(\"databricks:SCOPE/KEY\")?.expose()` reads a secret of Databricks, and `ochre::secret(\"SCOPE/KEY\")?` one that `%secret set SCOPE/KEY` keeps"),
     (Prefix("dbutils.widgets"), "`ochre::input(\"prompt\")` asks, and `ochre run NOTEBOOK -p name=value` passes parameters"),
     (Call("dbutils.notebook.run"), "`%run PATH` runs another notebook in this session"),
     (Prefix("dbutils"), "`dbutils` is Databricks': `!ls PATH` and `std::fs` work on files, `%run PATH` runs a notebook"),

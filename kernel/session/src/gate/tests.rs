@@ -1,3 +1,4 @@
+//! All that passes the gate, part by part.
 use super::*;
 
 const VALUE: &str = "s3cr3t/\"value\"";
