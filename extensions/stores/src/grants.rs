@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How long a grant is used without asking again: so long after `%credential` has changed one, the new one counts.
-const KEPT: Duration = Duration::from_secs(30);
+/// How long a grant is used without asking again: a loop over many blobs asks once, and by the time that somebody has
+/// changed one with `%credential` and runs the cell again, the new one counts.
+const KEPT: Duration = Duration::from_millis(500);
 /// A grant that ends within this is not handed out any more, in seconds: a long request still ends in time.
 const MARGIN: u64 = 120;
 

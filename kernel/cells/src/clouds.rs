@@ -26,6 +26,11 @@ const FUNCTIONS: &[(&str, &[&str], &str)] = &[
     ("LazyJsonLineReader", &["new", "new_paths", "new_with_sources"], READERS),
 ];
 
+/// Whether a name is one of these types.
+pub fn is_type(name: &str) -> bool {
+    FUNCTIONS.iter().any(|f| f.0 == name)
+}
+
 /// Whether an edit is one of these.
 pub fn is_ours(edit: &Edit) -> bool {
     [OPEN, SCANS, READERS, DESTINATION, ARGUMENTS, CLOSE].contains(&edit.insert)

@@ -46,11 +46,20 @@ pub fn unit(unit: &Unit, scope: &Scope) -> SourceMap {
     let mut out = Writer::default();
     out.push(ALLOW);
     header(scope, &mut out);
+    let own_polars = has_own_polars(unit, scope);
     for piece in &unit.pieces {
-        out.user(&piece.source, &piece.item.range, &piece.item.edits);
+        let edits: Vec<Edit> = piece.item.edits.iter().filter(|e| !(own_polars && clouds::is_ours(e))).cloned().collect();
+        out.user(&piece.source, &piece.item.range, &edits);
         out.push("\n");
     }
     out.finish()
+}
+
+/// Whether the user has defined a type under a name of polars' whose calls would be changed.
+fn has_own_polars(unit: &Unit, scope: &Scope) -> bool {
+    let here = unit.pieces.iter().flat_map(|p| p.item.kind.names());
+    let elsewhere = scope.lines.iter().filter(|(_, imported)| imported.is_none()).filter_map(|(line, _)| line.strip_suffix(';')?.rsplit("::").next());
+    here.map(String::as_str).chain(elsewhere).any(clouds::is_type)
 }
 
 fn header(scope: &Scope, out: &mut Writer) {

@@ -23,6 +23,12 @@ pub fn cloud_options(url: &str) -> CloudOptions {
     options::for_url(url)
 }
 
+/// Path and options for a URL whose options could not be made: reading it says why.
+pub(crate) fn broken(path: &PlRefPath) -> (PlRefPath, CloudOptions) {
+    let readable = path::Typed::read(path.as_str()).map_or_else(|_| path.clone(), |typed| typed.public());
+    (readable, cloud_options(path.as_str()))
+}
+
 /// A path and the options that it needs. What is not a URL of ours, or has options already, keeps its options.
 pub(crate) fn prepare(path: &PlRefPath, given: Option<CloudOptions>) -> PolarsResult<(PlRefPath, Option<CloudOptions>)> {
     if !path::is_ours(path.as_str()) {

@@ -9,11 +9,11 @@ use polars::prelude::cloud::{AmazonS3ConfigKey, AzureConfigKey, CloudOptions, Go
 use polars::prelude::{PolarsError, PolarsResult};
 use std::collections::HashMap;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// How long polars keeps a credential before it asks again, in seconds: asking costs less than a millisecond, and a
-/// credential that `%credential` has changed is used that soon.
+/// How long a query of polars keeps a credential before it asks again, in seconds: asking costs less than a millisecond.
 const KEPT_SECONDS: u64 = 60;
 
 /// Options for a URL, whatever comes of it: what is wrong is said by the first use.
@@ -47,7 +47,7 @@ pub(super) fn of(location: &Location, grant: &Grant) -> CloudOptions {
         Scheme::File | Scheme::Memory => return CloudOptions::default(),
     };
     // With a provider nothing looks into the environment or at a metadata address.
-    options.with_credential_provider(Some(provider(location)))
+    options.with_credential_provider(Some(provider(location, grant)))
 }
 
 fn azure(location: &Location, grant: &Grant, anonymous: bool) -> CloudOptions {
@@ -81,16 +81,26 @@ fn gcs(grant: &Grant, anonymous: bool) -> CloudOptions {
     CloudOptions::default().with_gcp(keys)
 }
 
-/// The provider of a container: one for each, for polars keeps stores and their connections by its address.
-fn provider(location: &Location) -> PlCredentialProvider {
-    static PROVIDERS: OnceLock<Mutex<HashMap<Location, PlCredentialProvider>>> = OnceLock::new();
+/// The provider of a container: polars keeps stores, their connections and a credential by its address, so it is the
+/// same for all scans, until another credential is given out.
+fn provider(location: &Location, grant: &Grant) -> PlCredentialProvider {
+    static PROVIDERS: OnceLock<Mutex<HashMap<Location, (u64, PlCredentialProvider)>>> = OnceLock::new();
     let mut all = PROVIDERS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    let root = location.root();
-    let make = || {
-        let root = root.clone();
-        PlCredentialProvider::from_func(move || renewed(root.clone()))
-    };
-    all.entry(root.clone()).or_insert_with(make).clone()
+    let (root, print) = (location.root(), fingerprint(grant));
+    if let Some((_, provider)) = all.get(&root).filter(|(of, _)| *of == print) {
+        return provider.clone();
+    }
+    let of = root.clone();
+    let provider = PlCredentialProvider::from_func(move || renewed(of.clone()));
+    all.insert(root, (print, provider.clone()));
+    provider
+}
+
+/// Tells one credential from another, in this process.
+fn fingerprint(grant: &Grant) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    grant.to_wire().hash(&mut hasher);
+    hasher.finish()
 }
 
 type Renewed = Pin<Box<dyn Future<Output = PolarsResult<(ObjectStoreCredential, u64)>> + Send + Sync>>;
@@ -143,16 +153,17 @@ async fn google(location: &Location, grant: &Grant) -> Result<ObjectStoreCredent
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ochre_blobs::FixedGrant;
 
     #[test]
     fn options_hold_no_key() {
-        let FixedGrant(grant) = FixedGrant(Grant { endpoint: Some("http://127.0.0.1:1/acct".into()), ..Grant::new(Credential::AzureKey("VE9QU0VDUkVU".into())) });
+        let grant = Grant { endpoint: Some("http://127.0.0.1:1/acct".into()), ..Grant::new(Credential::AzureKey("VE9QU0VDUkVU".into())) };
         let location = Location::parse("az://data@acct/x").expect("a location");
         let options = of(&location, &grant);
         let text = format!("{options:?}");
         assert!(text.contains("127.0.0.1:1/acct") && text.contains("AccountName") && !text.contains("VE9QU0VDUkVU"), "{text}");
         assert_eq!(options, of(&location.root().child("y"), &grant), "polars keeps one store for a container");
+        let other = Grant { credential: Credential::AzureKey("b3RoZXI=".into()), ..grant };
+        assert_ne!(options, of(&location, &other), "another key is used at once");
     }
 
     #[test]

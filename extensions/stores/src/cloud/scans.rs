@@ -104,11 +104,9 @@ fn ready_or_broken(sources: ScanSources) -> (ScanSources, Option<CloudOptions>) 
     match ready(sources.clone(), &mut options) {
         Ok(sources) => (sources, options),
         Err(_) => {
-            let first = match &sources {
-                ScanSources::Paths(paths) => paths.first().map(|p| super::cloud_options(p.as_str())),
-                _ => None,
-            };
-            (sources, first)
+            let ScanSources::Paths(paths) = &sources else { return (sources, None) };
+            let (paths, options): (Vec<PlRefPath>, Vec<CloudOptions>) = paths.iter().map(super::broken).unzip();
+            (ScanSources::Paths(Buffer::from(paths)), options.into_iter().next())
         }
     }
 }

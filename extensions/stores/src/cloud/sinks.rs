@@ -91,7 +91,8 @@ pub fn sink_destination(destination: SinkDestination) -> SinkDestination {
         }
         // The sink's first write says why.
         Err(_) => {
-            NEEDED.set(Some(Arc::new(super::cloud_options(path.as_str()))));
+            let (path, options) = super::broken(&path);
+            NEEDED.set(Some(Arc::new(options)));
             path
         }
     };
