@@ -25,12 +25,7 @@ pub fn kernel_side(context: &Context) -> anyhow::Result<Tally> {
     let packages: Vec<String> =
         packages(&context.built.source)?.into_iter().filter(|p| !CELL_SIDE.contains(&p.as_str()) && p != "xtask" && p != build::EVCXR).collect();
     let cargo = build::kernel_command(&context.built.source, &context.built.cache, &context.built.compiler, &packages);
-    let mut tally = Tally::default();
-    match crate::peers::Storage::install(&context.built.source, &context.built.cache) {
-        Ok(_) => {}
-        // The tests that need one fail too, and name it; the others are still worth running.
-        Err(error) => tally.add(Tally::failure("storage peers", format!("{error:#}"))),
-    }
+    let mut tally = storage_peers(context);
     tally.add(run(context, "kernel", cargo.command("test"))?);
     let evcxr = build::evcxr_command(&context.built.source, &context.built.cache, &context.built.compiler);
     tally.add(run(context, "evcxr", evcxr.command("test"))?);
@@ -41,10 +36,20 @@ pub fn kernel_side(context: &Context) -> anyhow::Result<Tally> {
 pub fn cell_side(context: &Context) -> anyhow::Result<Tally> {
     let built = &context.built;
     let prelude = ochre_build::prelude_command(&built.source, &built.cache, &built.compiler);
-    let mut tally = run(context, "cells", prelude.command("test"))?;
+    let mut tally = storage_peers(context);
+    tally.add(run(context, "cells", prelude.command("test"))?);
     let worker = ochre_build::worker_command(&built.source, &built.cache, &built.compiler);
     tally.add(run(context, "worker", worker.command("test"))?);
     Ok(tally)
+}
+
+/// Installs the emulators and clients that both sides' tests talk to. One that cannot be had is a failure; the tests that need it fail too, and name
+/// it, and the others are still worth running.
+fn storage_peers(context: &Context) -> Tally {
+    match crate::peers::Storage::install(&context.built.source, &context.built.cache) {
+        Ok(_) => Tally::default(),
+        Err(error) => Tally::failure("storage peers", format!("{error:#}")),
+    }
 }
 
 /// Names of the workspace's packages.

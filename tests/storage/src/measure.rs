@@ -1,6 +1,6 @@
 //! The measurements, and the rounds in which all contenders take their turns.
 use crate::contender::{ALL, Contender};
-use crate::mounted::Mounted;
+use crate::mounted::{Mounted, cpu};
 use crate::plan::{MIB, Plan, SPEEDS, Speed};
 use crate::server::{READERS, Server};
 use crate::store::Store;
@@ -107,16 +107,27 @@ pub struct Samples {
     pub budget: Option<u64>,
     /// Why there is no result, or not one for every round.
     pub trouble: Option<String>,
+    /// Processor seconds of reader and mount process together, for each round.
+    pub cpu: Vec<f64>,
     /// Connections that were best for plain sockets.
     pub connections: Vec<usize>,
 }
 
 impl Samples {
     pub fn median(&self) -> Option<f64> {
-        let mut sorted = self.values.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied()
+        median(&self.values)
     }
+
+    /// Processor seconds, the median.
+    pub fn cpu(&self) -> Option<f64> {
+        median(&self.cpu)
+    }
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
 }
 
 /// Results by task, contender and the number of the speed.
@@ -178,12 +189,17 @@ fn one(plan: &Plan, server: &std::sync::Arc<Server>, task: Task, contender: Cont
         }
     };
     let (sender, done) = mpsc::channel();
+    let busy = || Some(cpu("self")? + mounted.as_ref().map_or(Some(0.0), Mounted::cpu)?);
+    let before = busy();
     let job = Job { directory: mounted.as_ref().map(|m| m.directory.clone()), file: plan.scratch.join("upload"), sizes: Sizes::of(plan), server: server.clone(), task, contender };
     std::thread::spawn(move || sender.send(job.run()));
     match done.recv_timeout(plan.limit) {
         Ok(Ok((seconds, connections))) => {
             samples.values.push(task.value(plan, seconds));
             samples.connections.extend(connections);
+            // Plain sockets try several numbers of connections in one measurement.
+            let parts = if contender == Contender::Raw && matches!(task, Task::Sequential | Task::Readers) { raw::CONNECTIONS.len() as f64 } else { 1.0 };
+            samples.cpu.extend(before.and_then(|b| Some((busy()? - b) / parts)));
         }
         Ok(Err(error)) => samples.trouble = Some(format!("failed: {error:#}")),
         Err(_) => samples.trouble = Some(format!("not done after {} s", plan.limit.as_secs())),

@@ -56,12 +56,27 @@ impl Mounted {
         Ok(())
     }
 
+    /// Seconds of processor time that the process has had.
+    pub fn cpu(&self) -> Option<f64> {
+        cpu(&self.child.id().to_string())
+    }
+
     /// The most memory that the process had, in bytes.
     pub fn peak(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let kib: u64 = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB").parse().ok()?;
         Some(kib * 1024)
     }
+}
+
+/// Seconds of processor time of a process (`self` is this one), in user and kernel.
+pub fn cpu(process: &str) -> Option<f64> {
+    /// Linux counts them in hundredths for every program.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Behind the name, which is in brackets and may hold spaces: the 12th and 13th fields from there.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11).map(|f| f.parse::<f64>().ok());
+    Some((fields.next()?? + fields.next()??) / TICKS)
 }
 
 /// Our mount process, as the kernel starts it.

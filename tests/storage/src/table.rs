@@ -32,6 +32,7 @@ pub fn markdown(plan: &Plan, results: &Results) -> String {
         }
         page.push('\n');
     }
+    processor(&mut page, plan, results);
     memory(&mut page, plan, results);
     targets(&mut page, results);
     troubles(&mut page, plan, results);
@@ -66,6 +67,24 @@ fn cell(task: Task, samples: &Samples) -> String {
         _ => String::new(),
     };
     if samples.values.len() > 1 { format!("**{}** ({}–{}{connections})", number(median), number(low), number(high)) } else { format!("**{}**", number(median)) }
+}
+
+/// What the bytes cost in processor time: on a machine whose cores serve both ends, that is the limit where there is no cap.
+fn processor(page: &mut String, plan: &Plan, results: &Results) {
+    page.push_str("## Processor time\n\nSeconds of all cores for one GB (10^9 bytes), reader and mount process together, without the server's.\n\n");
+    let _ = writeln!(page, "| | {} |\n|---|{}", ALL.map(Contender::name).join(" | "), "---:|".repeat(ALL.len()));
+    for task in [Task::Sequential, Task::Readers, Task::Upload] {
+        for (index, speed) in SPEEDS.iter().enumerate().take(2) {
+            let bytes = if task == Task::Upload { plan.upload } else { plan.large };
+            let cost = |contender: Contender| Some(results.samples.get(&(task, index, contender))?.cpu()? / (bytes as f64 / 1e9));
+            if ALL.into_iter().all(|c| cost(c).is_none()) {
+                continue;
+            }
+            let cells: Vec<String> = ALL.iter().map(|c| cost(*c).map_or_else(|| "–".into(), |s| format!("{s:.2}"))).collect();
+            let _ = writeln!(page, "| {}, {} | {} |", task.name(plan), speed.name, cells.join(" | "));
+        }
+    }
+    page.push('\n');
 }
 
 /// The mount processes' memory.

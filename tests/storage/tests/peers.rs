@@ -148,7 +148,7 @@ impl S3fs {
             std::fs::write(&passwords, format!("{}:{}\n", Moto::KEY_ID, Moto::KEY)).unwrap();
             std::fs::set_permissions(&passwords, std::fs::Permissions::from_mode(0o600)).unwrap();
             let mut command = Command::new(program);
-            command.arg("box").arg(directory).args(["-f", "-o", "use_path_request_style,compat_dir", "-o", &format!("url={}", moto.endpoint()), "-o", &format!("passwd_file={}", passwords.display())]);
+            command.arg("box").arg(directory).args(["-f", "-o", "use_path_request_style", "-o", &format!("url={}", moto.endpoint()), "-o", &format!("passwd_file={}", passwords.display())]);
             command
         })
         .unwrap();
