@@ -154,6 +154,12 @@ impl Container {
         &self.inner.steady
     }
 
+    /// How many parts may be in flight towards us now, as far as was learnt.
+    #[must_use]
+    pub fn concurrency(&self) -> usize {
+        self.inner.engine.limit()
+    }
+
     /// The parts in flight towards us.
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.inner.engine
@@ -171,7 +177,7 @@ impl Container {
 
     /// Whether the completion of an upload in parts can be made to fail if the name is taken; elsewhere a look just before has to do.
     pub(crate) fn completes_conditionally(&self) -> bool {
-        matches!(self.inner.location.scheme, Scheme::Azure | Scheme::S3)
+        matches!(self.inner.location.scheme, Scheme::Azure | Scheme::S3 | Scheme::Memory)
     }
 
     pub(crate) fn internal(&self, doing: &'static str, path: &str, detail: &str) -> BlobError {
@@ -195,7 +201,7 @@ impl Container {
     pub(crate) fn path(&self, path: &str) -> Result<Path> {
         Path::parse(path.trim_matches('/')).map_err(|_| BlobError::BadLocation {
             url: self.at(path),
-            why: "a part of its path is empty, `.` or `..`".to_owned(),
+            why: "a part of its path is empty, `.`, `..` or has control characters".to_owned(),
             hint: None,
         })
     }

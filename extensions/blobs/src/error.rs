@@ -281,7 +281,7 @@ fn verdict_of_chain(top: &(dyn Error + 'static)) -> Verdict {
         }
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
             return match io.kind() {
-                std::io::ErrorKind::NotFound => Verdict::NotFound,
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Verdict::NotFound,
                 std::io::ErrorKind::PermissionDenied => Verdict::Denied,
                 std::io::ErrorKind::AlreadyExists => Verdict::Exists,
                 _ => Verdict::Other,

@@ -18,6 +18,7 @@ use object_store::{
 };
 
 use crate::error::Ours;
+use crate::memory::Memory;
 
 /// How often what fails, in thousandths.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +46,7 @@ impl Faults {
 #[derive(Debug, Clone)]
 pub struct Faulty {
     inner: Arc<InMemory>,
+    parts: Arc<Memory>,
     faults: Faults,
     /// State of the generator (splitmix64).
     seed: Arc<AtomicU64>,
@@ -55,7 +57,8 @@ impl Faulty {
     /// An empty store whose failures follow `seed`. Tasks that run at once draw in the order in which they come.
     #[must_use]
     pub fn new(seed: u64, faults: Faults) -> Self {
-        Self { inner: Arc::default(), faults, seed: Arc::new(AtomicU64::new(seed)), injected: Arc::default() }
+        let parts = Arc::new(Memory::default());
+        Self { inner: parts.objects(), parts, faults, seed: Arc::new(AtomicU64::new(seed)), injected: Arc::default() }
     }
 
     /// The store without failures.
@@ -183,21 +186,21 @@ impl ObjectStore for Faulty {
 impl MultipartStore for Faulty {
     async fn create_multipart(&self, path: &Path) -> object_store::Result<MultipartId> {
         self.before().await?;
-        self.inner.create_multipart(path).await
+        self.parts.create_multipart(path).await
     }
 
     async fn put_part(&self, path: &Path, id: &MultipartId, index: usize, data: PutPayload) -> object_store::Result<PartId> {
         self.before().await?;
-        self.after(self.inner.put_part(path, id, index, data).await)
+        self.after(self.parts.put_part(path, id, index, data).await)
     }
 
     async fn complete_multipart(&self, path: &Path, id: &MultipartId, parts: Vec<PartId>) -> object_store::Result<PutResult> {
         self.before().await?;
-        self.after(self.inner.complete_multipart(path, id, parts).await)
+        self.after(self.parts.complete_multipart(path, id, parts).await)
     }
 
     async fn abort_multipart(&self, path: &Path, id: &MultipartId) -> object_store::Result<()> {
         self.before().await?;
-        self.inner.abort_multipart(path, id).await
+        self.parts.abort_multipart(path, id).await
     }
 }

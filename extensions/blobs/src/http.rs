@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt;
 use md5::{Digest, Md5};
 use object_store::ClientOptions;
 use object_store::azure::{AzureAuthorizer, AzureCredential};
-use object_store::client::{CredentialProvider, HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector};
+use object_store::client::{CredentialProvider, HttpClient, HttpConnector, HttpError, HttpRequest, HttpRequestBody, HttpResponse, HttpService, ReqwestConnector};
 
 use crate::Scheme;
 
@@ -61,7 +62,7 @@ impl HttpService for Watched {
             changed = true;
         }
         if request.method() == Method::PUT && self.with.scheme != Scheme::S3 && !request.headers().contains_key("content-md5") {
-            if let Some(sum) = md5_of_body(&request).await {
+            if let Some(sum) = md5_of_body(&mut request).await {
                 request.headers_mut().insert("content-md5", sum);
                 changed = true;
             }
@@ -87,8 +88,13 @@ fn commits(request: &HttpRequest) -> bool {
 /// Bodies below this are summed where they are, larger ones on a thread for blocking work: 64 KiB take 0.1 ms.
 const SMALL: usize = 64 * 1024;
 
-async fn md5_of_body(request: &HttpRequest) -> Option<HeaderValue> {
-    let body = request.body().as_bytes()?.clone();
+/// The MD5 of what `request` sends, which is one piece from here on: that way it goes out as it is and not as a stream.
+async fn md5_of_body(request: &mut HttpRequest) -> Option<HeaderValue> {
+    if request.body().content_length() == 0 {
+        return None;
+    }
+    let body = std::mem::replace(request.body_mut(), HttpRequestBody::empty()).collect().await.ok()?.to_bytes();
+    *request.body_mut() = body.clone().into();
     let sum = if body.len() <= SMALL { Md5::digest(&body) } else { tokio::task::spawn_blocking(move || Md5::digest(&body)).await.ok()? };
     HeaderValue::from_str(&STANDARD.encode(sum)).ok()
 }

@@ -23,6 +23,7 @@ mod http;
 mod journal;
 mod location;
 mod make;
+mod memory;
 mod open;
 mod parts;
 mod reader;

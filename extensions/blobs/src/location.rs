@@ -236,7 +236,7 @@ fn path_of(url: &str, path: &str) -> Result<String> {
     if path.is_empty() {
         return Ok(String::new());
     }
-    object_store::path::Path::parse(path).map_err(|_| bad(url, "a part of its path is empty, `.` or `..`", None))?;
+    object_store::path::Path::parse(path).map_err(|_| bad(url, "a part of its path is empty, `.`, `..` or has control characters", None))?;
     Ok(path.to_owned())
 }
 
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn odd_names_go_round() {
-        for name in ["a b", "a#b", "what?.txt", "100%", "100%25", "%41", "ünïcode/日本", "a&b=c", "a+b", "it's", "back\\slash", "a\u{a0}b", "[1]*", "tab\tname", "a~b"] {
+        for name in ["a b", "a#b", "what?.txt", "100%", "100%25", "%41", "ünïcode/日本", "a&b=c", "a+b", "it's", "back\\slash", "a\u{a0}b", "[1]*", "a~b"] {
             for base in ["az://c@acct", "s3://bucket", "gs://bucket", "file:///tmp"] {
                 let root = Location::parse(base).expect(base);
                 let there = root.child(name);
@@ -337,6 +337,7 @@ mod tests {
             ("file://tmp/x", "absolute"),
             ("https://example.com/x", "no storage account"),
             ("s3://b/a//c", "is empty"),
+            ("s3://b/a%09c", "control"),
             ("s3://b/a/../c", "`..`"),
             ("s3://b/a%2F..%2Fc", "`..`"),
             ("s3://b/%FF", "not UTF-8"),

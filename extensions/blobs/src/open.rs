@@ -10,11 +10,11 @@ use object_store::azure::{AzureCredential, MicrosoftAzureBuilder};
 use object_store::client::{HttpClient, HttpConnector};
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::local::LocalFileSystem;
-use object_store::memory::InMemory;
 use object_store::multipart::MultipartStore;
 use object_store::{ClientOptions, CredentialProvider, ObjectStore, RetryConfig, StaticCredentialProvider};
 
 use crate::http::{Connector, Signer};
+use crate::memory::Memory;
 use crate::renewal::{Provider, Renewal};
 use crate::{BlobError, Credential, Grant, Location, Result, Scheme};
 
@@ -51,7 +51,7 @@ pub(crate) async fn open(location: &Location, renewal: Arc<Renewal>) -> Result<O
         Scheme::File => local(location),
         Scheme::Memory => {
             let store = memory(&location.container);
-            Ok(Opened { store: Arc::clone(&store) as _, parts: Some(store), renewal: None, raw: Raw::There })
+            Ok(Opened { store: store.store(), parts: Some(store), renewal: None, raw: Raw::There })
         }
         Scheme::Azure => azure(location, renewal).await,
         Scheme::S3 => s3(location, renewal).await,
@@ -67,8 +67,8 @@ fn local(location: &Location) -> Result<Opened> {
 }
 
 /// One store per name within this process.
-fn memory(name: &str) -> Arc<InMemory> {
-    static STORES: OnceLock<Mutex<HashMap<String, Arc<InMemory>>>> = OnceLock::new();
+fn memory(name: &str) -> Arc<Memory> {
+    static STORES: OnceLock<Mutex<HashMap<String, Arc<Memory>>>> = OnceLock::new();
     let mut stores = STORES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     Arc::clone(stores.entry(name.to_owned()).or_default())
 }

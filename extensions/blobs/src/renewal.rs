@@ -4,7 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use object_store::CredentialProvider;
@@ -34,18 +34,18 @@ struct Held {
     grant: Arc<Grant>,
     number: u64,
     renew_at: Option<SystemTime>,
-    got: SystemTime,
+    got: Instant,
 }
 
 impl Held {
     fn new(grant: Grant, number: u64) -> Self {
-        let got = SystemTime::now();
+        let now = SystemTime::now();
         let renew_at = grant.expires.map(|seconds| {
             let end = UNIX_EPOCH + Duration::from_secs(seconds);
-            let life = end.duration_since(got).unwrap_or_default();
+            let life = end.duration_since(now).unwrap_or_default();
             end - EARLY.min(life / 4)
         });
-        Self { grant: Arc::new(grant), number, renew_at, got }
+        Self { grant: Arc::new(grant), number, renew_at, got: Instant::now() }
     }
 }
 
@@ -99,20 +99,28 @@ impl Renewal {
         Ok(())
     }
 
-    /// The service refused `number` (or whatever is held, where that is not known): gets another. `false` if that was done just now, or cannot be.
-    pub(crate) async fn refused(&self) -> bool {
+    /// The service refused what is held: gets another. `false` if that was done just now, or cannot be. An error if nothing was used because nothing
+    /// was found: then where it was looked for says more than the service's refusal.
+    ///
+    /// `sent`: when the refused request began. What was renewed since then is worth a try as it is: all parts in flight are refused together.
+    pub(crate) async fn refused(&self, sent: Instant) -> object_store::Result<bool> {
         let mut held = self.held.lock().await;
-        let fresh = held.as_ref().is_some_and(|held| held.number > 1 && held.got.elapsed().is_ok_and(|age| age < PAUSE));
-        if fresh {
-            return false;
+        if let Some(held) = held.as_ref().filter(|held| held.number > 1) {
+            if held.got > sent {
+                return Ok(true);
+            }
+            if held.got.elapsed() < PAUSE {
+                return Ok(false);
+            }
         }
         let before = held.as_ref().map(|held| Arc::clone(&held.grant));
-        if self.renew(&mut held).await.is_err() {
-            return false;
+        if let Err(error) = self.renew(&mut held).await {
+            let nothing = before.is_some_and(|grant| matches!(grant.credential, Credential::Anonymous));
+            return if nothing { Err(Ours::Grant(Box::new(error)).into_store()) } else { Ok(false) };
         }
         let now = held.as_ref().map(|held| Arc::clone(&held.grant));
         // The same key again is refused again.
-        !matches!((before, now), (Some(before), Some(now)) if same(&before.credential, &now.credential))
+        Ok(!matches!((before, now), (Some(before), Some(now)) if same(&before.credential, &now.credential)))
     }
 }
 

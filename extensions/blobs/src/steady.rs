@@ -102,6 +102,8 @@ impl fmt::Display for Steady {
 pub(crate) struct Tries<'a> {
     steady: &'a Steady,
     begun: Instant,
+    /// When the try that is going on began.
+    sent: Instant,
     done: u32,
     renewed: bool,
     /// A try that failed may have been carried out all the same.
@@ -116,7 +118,8 @@ impl Tries<'_> {
         if verdict == Verdict::Denied && !self.renewed {
             self.renewed = true;
             if let Some(renewal) = &self.steady.renewal {
-                if renewal.refused().await {
+                if renewal.refused(self.sent).await? {
+                    self.sent = Instant::now();
                     return Ok(());
                 }
             }
@@ -131,6 +134,7 @@ impl Tries<'_> {
             self.steady.pressure.throttled.fetch_add(1, Ordering::Relaxed);
         }
         tokio::time::sleep(self.pause()).await;
+        self.sent = Instant::now();
         Ok(())
     }
 
@@ -168,7 +172,7 @@ impl Steady {
     }
 
     pub(crate) fn tries(&self) -> Tries<'_> {
-        Tries { steady: self, begun: Instant::now(), done: 0, renewed: false, ambiguous: false }
+        Tries { steady: self, begun: Instant::now(), sent: Instant::now(), done: 0, renewed: false, ambiguous: false }
     }
 
     /// `run` until it succeeds, fails for good, or the bounds are reached; each try within `bound`.
@@ -361,7 +365,7 @@ impl Body {
             self.begun = Instant::now();
         }
         let steady = self.steady.clone();
-        let mut tries = Tries { steady: &steady, begun: self.begun, done: self.renew, renewed: false, ambiguous: false };
+        let mut tries = Tries { steady: &steady, begun: self.begun, sent: self.begun, done: self.renew, renewed: false, ambiguous: false };
         let mut error = error;
         loop {
             // Whatever broke the body, the rest can be asked for; what cannot be had is told by that request.
@@ -418,7 +422,7 @@ impl Listing {
                 Err(_) => Ours::Silent(self.steady.patience.answer.as_secs()).into_store(),
             };
             let steady = self.steady.clone();
-            let mut tries = Tries { steady: &steady, begun: self.begun, done: self.done, renewed: self.renewed, ambiguous: false };
+            let mut tries = Tries { steady: &steady, begun: self.begun, sent: self.begun, done: self.done, renewed: self.renewed, ambiguous: false };
             if self.done == 0 {
                 tries.begun = Instant::now();
                 self.begun = tries.begun;

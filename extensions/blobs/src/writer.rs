@@ -19,6 +19,8 @@ use crate::{BlobError, Budget, Container, Meta, Mode, Result};
 pub(crate) const ONE_PUT: u64 = 8 << 20;
 /// Parts of one size before it doubles: S3 has at most 10,000 parts, which then hold 8 TiB, and Azure 50,000.
 const PARTS_OF_A_SIZE: usize = 1000;
+/// Azure's largest block.
+const LARGEST_PART: u64 = 4000 << 20;
 /// How long a writer waits for memory that other writers hold.
 pub(crate) const WAIT_FOR_MEMORY: Duration = Duration::from_secs(60);
 
@@ -67,7 +69,7 @@ enum How {
 
 /// Size of part `index`.
 pub(crate) fn part_size(index: usize) -> u64 {
-    ONE_PUT << (index / PARTS_OF_A_SIZE).min(12)
+    (ONE_PUT << (index / PARTS_OF_A_SIZE).min(12)).min(LARGEST_PART)
 }
 
 impl Writer {
