@@ -162,7 +162,7 @@ mod tests {
         let blob = |path: &str| Blob { path: path.into(), size: 7, time: SystemTime::UNIX_EPOCH, etag: None };
         let listing = Listing::new(vec![blob("a.png"), blob("c.png")], vec!["b".into()]);
         let frame = listing.frame().expect("a frame");
-        assert_eq!(frame.get_column_names_str(), ["name", "size", "time"]);
+        assert_eq!(frame.get_column_names(), ["name", "size", "time"]);
         let names: Vec<_> = frame.column("name").expect("name").str().expect("text").iter().flatten().map(str::to_owned).collect();
         assert_eq!(names, ["a.png", "b/", "c.png"]);
         assert_eq!(frame.column("size").expect("size").null_count(), 1);

@@ -62,9 +62,17 @@ pub(crate) fn runtime() -> Result<&'static Handle, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// An interrupt is for the whole process: one test at a time.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     #[test]
     fn it_works_within_a_runtime_and_without() {
+        let _alone = alone();
         assert_eq!(wait(async { Ok(1) }).expect("plain"), 1);
         let outer = Builder::new_current_thread().build().expect("a runtime");
         assert_eq!(outer.block_on(async { wait(async { Ok(2) }) }).expect("within a runtime"), 2);
@@ -74,12 +82,14 @@ mod tests {
 
     #[test]
     fn a_panic_of_a_task_is_an_error() {
+        let _alone = alone();
         let error = wait::<()>(async { panic!("on purpose") }).expect_err("it panicked");
         assert_eq!(error.fault(), crate::Fault::Bug);
     }
 
     #[test]
     fn an_interrupt_ends_the_waiting_and_drops_the_future() {
+        let _alone = alone();
         use ochre_runtime::__rt::{CellEnd, Cx, request_interrupt, run};
         use std::sync::atomic::{AtomicBool, Ordering};
         static WAITING: AtomicBool = AtomicBool::new(false);
