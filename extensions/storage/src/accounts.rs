@@ -257,7 +257,9 @@ fn secrets(credential: &Credential) -> Vec<&Secret> {
 }
 
 fn usable(kept: &Kept, refresh: bool) -> bool {
-    if refresh && kept.made.elapsed() > JUST_MADE {
+    // Nothing was found and public access was refused: the source is asked again, and says where it has looked.
+    let nothing = matches!(kept.grant.credential, Credential::Anonymous);
+    if refresh && (nothing || kept.made.elapsed() > JUST_MADE) {
         return false;
     }
     // Short lives are used for four fifths.
@@ -305,7 +307,7 @@ mod tests {
         }
         async fn grant(&self, _: &Location, _: &Place, _: bool) -> Result<Grant, Failure> {
             self.asked.fetch_add(1, Ordering::SeqCst);
-            Ok(Grant { expires: self.lifetime.map(|l| now() + l), region: Some(self.word.to_owned()), ..Grant::new(Credential::Anonymous) })
+            Ok(Grant { expires: self.lifetime.map(|l| now() + l), region: Some(self.word.to_owned()), ..Grant::new(Credential::AzureToken(Secret::new("a token of no account"))) })
         }
     }
 
@@ -323,6 +325,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_narrower_credential_counts() {
+    // The narrower credential counts.
         let accounts = table();
         for (url, word) in [("az://pictures@acct/x", "pictures"), ("s3://", "buckets"), ("s3://mine/a/b", "mine"), ("az://@other", "other")] {
             accounts.configure(scope(url), Counted::new(word, None), Place::default());
@@ -344,6 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_grant_is_kept_until_shortly_before_it_expires() {
+    // A credential is renewed before it ends.
         let accounts = table();
         let (long, short, over) = (Counted::new("long", Some(3600)), Counted::new("short", Some(100)), Counted::new("over", Some(0)));
         for (url, source) in [("az://c@long", &long), ("az://c@short", &short), ("az://c@over", &over)] {

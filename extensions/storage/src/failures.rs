@@ -11,10 +11,17 @@ pub(crate) fn of_blob(error: BlobError) -> Failure {
         ochre_blobs::Fault::Bug => Fault::Bug,
     };
     let failure = Failure::new(fault, error.name(), error.to_string());
-    match error.hint() {
+    match role_hint(&error).or(error.hint()) {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
+}
+
+/// Azure's most frequent refusal: owners of an account may do all with it but read its data, for which there are roles of their own.
+fn role_hint(error: &BlobError) -> Option<&'static str> {
+    let BlobError::Denied { detail, .. } = error else { return None };
+    let hint = "this identity needs the role Storage Blob Data Contributor (or Reader) on the account; or use its key: `%credential URL account-key`";
+    detail.contains("AuthorizationPermissionMismatch").then_some(hint)
 }
 
 /// The way back: what a source of credentials says becomes the error of the operation that needed one.

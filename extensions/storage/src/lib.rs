@@ -27,6 +27,7 @@ mod spot;
 mod supervisor;
 mod table;
 mod target;
+mod trapping;
 mod web;
 mod workspace;
 
@@ -44,6 +45,7 @@ use spot::Spot;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use target::Target;
+use trapping::Trapping;
 use workspace::{WorkspaceMagic, Workspaces};
 
 /// What a session is handed.
@@ -74,6 +76,7 @@ pub fn extension(vault: Vault, redactor: Redactor, program: PathBuf) -> Result<E
 pub(crate) struct Storage {
     accounts: Arc<Accounts>,
     mounts: Mounts,
+    trapping: Trapping,
     credentials: Arc<Credentials>,
     workspaces: Arc<Workspaces>,
     /// What the user was not told yet.
@@ -101,8 +104,9 @@ impl Storage {
         let (fallback, default) = (credentials.clone(), workspaces.clone());
         let accounts = Accounts::new(Box::new(move |location| fallback.fallback(location)), Box::new(move || default.default_account()), redactor.clone());
         let accounts = Arc::new(accounts);
+        let trapping = Trapping::new(program.clone());
         let mounts = Mounts::new(program, accounts.clone(), redactor);
-        Arc::new(Self { accounts, mounts, credentials, workspaces, news: Mutex::new(news) })
+        Arc::new(Self { accounts, mounts, trapping, credentials, workspaces, news: Mutex::new(news) })
     }
 
     fn extension(self: Arc<Self>) -> Extension {
@@ -117,6 +121,10 @@ impl Storage {
 
     pub(crate) fn mounts(&self) -> &Mounts {
         &self.mounts
+    }
+
+    pub(crate) fn trapping(&self) -> &Trapping {
+        &self.trapping
     }
 
     /// What a credential word stands for.
@@ -138,30 +146,33 @@ impl Storage {
         Container::open(location, self.accounts.clone()).await.map_err(of_blob)
     }
 
-    /// Where files go. A directory that is a mount is written as its way allows: through FUSE and the synced folder as files, else to the store.
+    /// Where files go.
     pub(crate) async fn target(&self, to: &Spot, mode: Mode) -> Result<Target, Failure> {
         match to {
             Spot::Web(_) => Err(self.no_web_target(to)),
             Spot::Store { location, .. } => Ok(Target::Store { container: self.open(location).await?, location: location.clone(), mode }),
-            Spot::Local { path, .. } => match self.mounts.over(path) {
-                None => Ok(Target::Directory { root: path.clone(), mode, mounted: false }),
-                Some((wanted, _, _)) if wanted.read_only => {
-                    let failure = Failure::usage(format!("{} is mounted read-only", wanted.directory.display()));
-                    Err(failure.hint(format!("`%unmount {}`, then mount it without `--read-only`; or copy to {} itself", wanted.directory.display(), wanted.location)))
-                }
-                Some((wanted, WayName::Seccomp, below)) => {
-                    let location = wanted.location.child(&below);
-                    Ok(Target::Store { container: self.open(&location).await?, location, mode })
-                }
-                Some(_) => Ok(Target::Directory { root: path.clone(), mode, mounted: true }),
-            },
+            // Of the mounts only synced folders are local.
+            Spot::Local { path, .. } => Ok(Target::Directory { root: path.clone(), mode, mounted: self.mounts.over(path).is_some() }),
         }
     }
 
-    /// Where a local path really lies: what the kernel reads below a trapped mount would be placeholders.
+    /// Where a path below a mount really lies: the store is faster than the way through the file system, a file that was given up half-way leaves
+    /// nothing there, and below a trapped mount this process would find placeholders. A synced folder is a folder.
     pub(crate) fn behind(&self, path: &Path) -> Option<Location> {
         let (wanted, way, below) = self.mounts.over(path)?;
-        (way == WayName::Seccomp).then(|| wanted.location.child(&below))
+        (way != WayName::Synced).then(|| wanted.location.child(&below))
+    }
+
+    /// Refuses a destination that is mounted read-only; `text` is what was typed.
+    pub(crate) fn check_writable(&self, text: &str, directory: &Path) -> Result<(), Failure> {
+        let local = (!text.contains("://")).then(|| spot::local(text, directory));
+        match local.and_then(|path| self.mounts.over(&path)) {
+            Some((wanted, ..)) if wanted.read_only => {
+                let failure = Failure::usage(format!("{} is mounted read-only", wanted.directory.display()));
+                Err(failure.hint(format!("`%unmount {}`, then mount it without `--read-only`; or write to {} itself", wanted.directory.display(), wanted.location)))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn no_web_target(&self, to: &Spot) -> Failure {

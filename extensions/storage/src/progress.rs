@@ -62,13 +62,17 @@ impl Gauge {
         self.done.load(Relaxed)
     }
 
-    /// For a transfer of `ochre-blobs`, which says how much of its own file is done.
-    pub(crate) fn progress(self: &Arc<Self>) -> ochre_blobs::Progress {
-        let (gauge, before) = (self.clone(), AtomicU64::new(0));
-        ochre_blobs::Progress::new(move |done, _| {
+    /// For a transfer of `ochre-blobs`, which says how much of its own file is done: first what an earlier run had done (kept beside it), then more.
+    pub(crate) fn progress(self: &Arc<Self>) -> (ochre_blobs::Progress, Arc<AtomicU64>) {
+        let (gauge, before, first) = (self.clone(), AtomicU64::new(0), Arc::new(AtomicU64::new(UNKNOWN)));
+        let resumed = first.clone();
+        let progress = ochre_blobs::Progress::new(move |done, _| {
+            // Only the first call finds it unknown.
+            let _ = first.compare_exchange(UNKNOWN, done, Relaxed, Relaxed);
             let before = before.swap(done, Relaxed);
             if done >= before { gauge.add(done - before) } else { gauge.take_back(before - done) }
-        })
+        });
+        (progress, resumed)
     }
 }
 

@@ -103,8 +103,14 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// A path as typed: `~/` is the home, and what is relative belongs to the session's directory.
+/// A path as typed: `~/` is the home, and what is relative belongs to the session's directory, whose links are resolved as those of mounts are.
+/// The path itself is not looked at: below a mount, what is not there now would be remembered as missing.
 pub(crate) fn local(path: &str, directory: &Path) -> PathBuf {
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    within(path, &directory).components().collect()
+}
+
+fn within(path: &str, directory: &Path) -> PathBuf {
     let home = || std::env::var_os("HOME").map(PathBuf::from);
     match (path.strip_prefix("~/"), path == "~") {
         (Some(below), _) => home().map_or_else(|| directory.join(path), |home| home.join(below)),

@@ -42,6 +42,14 @@ pub enum Command {
     /// Be the process behind a `%mount` (the kernel starts it; the configuration comes on stdin)
     #[command(hide = true)]
     Mount,
+    /// Become a program whose opens are trapped (what `!command` runs where a mount needs that)
+    #[command(hide = true, disable_help_flag = true)]
+    Trapped {
+        /// The supervisor's socket
+        socket: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Build the prelude into the cache and print its directory
     #[command(hide = true)]
     Prelude,

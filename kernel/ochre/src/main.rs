@@ -14,6 +14,7 @@ mod places;
 mod run;
 mod worker;
 
+use anyhow::Context;
 use clap::Parser;
 use cli::{Cli, Command};
 use std::process::ExitCode;
@@ -40,6 +41,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor => Ok(doctor::doctor()),
         // A thread of it still reads stdin, so the process ends here.
         Command::Mount => std::process::exit(i32::from(ochre_mount::process::main())),
+        // Returns only when there is no such program.
+        Command::Trapped { socket, command } => Err(ochre_mount::seccomp::run_trapped(&socket, &command)).with_context(|| format!("cannot run {}", command[0].display())),
         Command::Worker { arguments } => worker::worker(&arguments),
         Command::Prelude => install::stage_in_cache().map(|()| ExitCode::SUCCESS),
     }

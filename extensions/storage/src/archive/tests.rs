@@ -103,6 +103,7 @@ fn check_refused(bytes: Vec<u8>, expected: &str) {
 
 #[test]
 fn names_that_lead_outside_are_refused() {
+    // An archive is checked whole before anything is written.
     for (name, why) in [("../evil", "it has `..`"), ("a/../../evil", "it has `..`"), ("/etc/evil", "it is absolute"), ("..\\evil", "it has `..`"), ("C:/evil", "it begins with a drive")] {
         let good = Raw::stored("good", b"good");
         check_refused(raw(&[good, Raw::stored(name, b"x")]), &format!("`{name}` in the archive would be written outside the destination ({why})"));

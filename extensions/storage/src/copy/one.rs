@@ -10,6 +10,7 @@ use crate::web::WebFile;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ochre_api::Failure;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a part that is read at once.
 const PART: u64 = 8 << 20;
@@ -30,18 +31,26 @@ impl Done {
     fn new(bytes: u64, checks: Checks) -> Self {
         Self { bytes, resumed: 0, checks }
     }
+
+    /// What the first word of a transfer said of earlier runs; all of it is said by a transfer in one request, which resumed nothing.
+    fn after(self, first: &AtomicU64) -> Self {
+        let first = first.load(Ordering::Relaxed);
+        Self { resumed: if first < self.bytes { first } else { 0 }, ..self }
+    }
 }
 
 pub(super) async fn copy(item: &Item, target: &Target, wish: Wish, gauge: &Arc<Gauge>) -> Result<Done, Failure> {
     match (&item.from, target) {
         (Source::Local(path), Target::Store { container, location, mode }) => {
-            let meta = container.upload(path, &location.child(&item.name).path, gauge.progress(), *mode).await.map_err(of_blob)?;
-            Ok(Done::new(meta.size, Checks::LengthAndChecksum))
+            let (progress, resumed) = gauge.progress();
+            let meta = container.upload(path, &location.child(&item.name).path, progress, *mode).await.map_err(of_blob)?;
+            Ok(Done::new(meta.size, Checks::LengthAndChecksum).after(&resumed))
         }
         (Source::Blob(blob), Target::Directory { mounted: false, .. }) => {
             let path = target.local_path(&item.name, wish.overwrite).await?;
-            let meta = blob.container.download(&blob.path, &path, gauge.progress()).await.map_err(of_blob)?;
-            Ok(Done::new(meta.size, Checks::LengthAndChecksum))
+            let (progress, resumed) = gauge.progress();
+            let meta = blob.container.download(&blob.path, &path, progress).await.map_err(of_blob)?;
+            Ok(Done::new(meta.size, Checks::LengthAndChecksum).after(&resumed))
         }
         (Source::Blob(blob), Target::Store { container, location, mode }) if blob.container.location().root() == container.location().root() => {
             container.copy(&blob.path, &location.child(&item.name).path, *mode).await.map_err(of_blob)?;

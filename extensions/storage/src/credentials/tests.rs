@@ -170,6 +170,32 @@ async fn where_nothing_is_set_up_public_data_is_tried_and_then_said_where_was_lo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_read_of_private_data_says_where_was_looked() {
+    // End to end: the container is opened without a credential, the service refuses, and the search's report is what the user reads.
+    let (service, home) = (Stub::start().expect("a server"), tempfile::tempdir().expect("a directory"));
+    let denied = "<?xml version=\"1.0\"?><Error><Code>NoAuthenticationInformation</Code><Message>Server failed to authenticate the request.</Message></Error>";
+    service.when(move |_| Some(Reply::new(401, "application/xml", denied)));
+    let (none, _) = credentials(addresses("http://127.0.0.1:9", home.path()), &[]);
+    let (storage, _) = storage(&[], Path::new("/nonexistent"));
+    let place = Place { endpoint: Some(format!("{}/acct", service.url())), region: None };
+    for (word, part) in [("auto", "no credential of Azure was found; looked, in this order, at: storage key in the environment"), ("anonymous", "access is denied")] {
+        let source = none.source(word, &mut session()).await.expect("a word");
+        storage.accounts.configure(crate::accounts::Scope::parse("az://c@acct").expect("a scope"), source, place.clone());
+        let container = ochre_blobs::Container::open(&at("az://c@acct"), storage.accounts.clone()).await.expect("opens");
+        let error = container.stat("x").await.expect_err("is refused");
+        assert!(error.to_string().contains(part), "{word}: {error}");
+    }
+}
+
+#[test]
+fn a_missing_role_is_named() {
+    let error = |detail: &str| ochre_blobs::BlobError::Denied { doing: "reading", at: "az://c@a/x".into(), detail: detail.into() };
+    let hint = |detail: &str| crate::failures::of_blob(error(detail)).hint.expect("a hint");
+    assert!(hint("AuthorizationPermissionMismatch: This request is not authorized").contains("Storage Blob Data Contributor"));
+    assert!(!hint("AuthorizationFailure: x").contains("Storage Blob Data Contributor"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_metadata_address_costs_a_second_and_is_remembered() {
     // **The search never hangs: a metadata address that does not answer costs one second for each cloud, once in a session.**
     let (server, home) = (Identity::start(IdentityOptions { hang: true, ..Default::default() }).expect("a server"), tempfile::tempdir().expect("a directory"));

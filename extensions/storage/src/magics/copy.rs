@@ -50,6 +50,7 @@ impl Magic for Cp {
         let arguments = &call.arguments;
         let directory = session.directory();
         let from = Spot::read(arguments.value("from").unwrap_or_default(), &directory, &self.0).await?;
+        self.0.check_writable(arguments.value("to").unwrap_or_default(), &directory)?;
         let to = Spot::read(arguments.value("to").unwrap_or_default(), &directory, &self.0).await?;
         let wish = Wish { create: arguments.has("create"), overwrite: arguments.has("overwrite"), recursive: arguments.has("recursive") };
         let name = Some(from.name()).filter(|n| !n.is_empty()).unwrap_or_else(|| from.shown());

@@ -45,7 +45,9 @@ impl Magic for Ls {
 
     async fn run(&self, call: Call, session: &mut dyn SessionAccess) -> Result<MagicOutcome, Failure> {
         let text = call.arguments.value("url").unwrap_or(".");
-        let spot = Spot::read(text, &session.directory(), &self.0).await?;
+        let typed = Spot::read(text, &session.directory(), &self.0).await?;
+        // A mount is listed as cells see it.
+        let spot = if text.contains("://") { typed } else { Spot::Local { path: crate::spot::local(text, &session.directory()), directory: true } };
         let recursive = call.arguments.has("recursive");
         let url = match &spot {
             Spot::Web(_) => return Err(Failure::usage("web servers do not say what they hold").hint("`%cp` copies a file from its address")),

@@ -91,14 +91,35 @@ impl Magic for Mount {
             "seccomp" => WayName::Seccomp,
             _ => WayName::Synced,
         });
-        let mounted = tokio::select! {
+        let mut mounted = self.mount(&wanted, way, session).await?;
+        if let Mounted::New { way: WayName::Seccomp, .. } = mounted
+            && let Err(failure) = self.0.trapping().begin(&wanted.directory, session).await
+        {
+            self.0.trapping().end(&wanted.directory);
+            self.0.mounts().unmount(&wanted.directory).await?;
+            if way.is_some() || failure.fault == Fault::Interrupted {
+                return Err(failure);
+            }
+            let why = format!("neither FUSE nor trapped opens work here ({})", failure.one_line());
+            mounted = match self.mount(&wanted, Some(WayName::Synced), session).await? {
+                Mounted::New { way, .. } => Mounted::New { way, why },
+                other => other,
+            };
+        }
+        Ok(MagicOutcome::text(said(&wanted, &mounted)))
+    }
+}
+
+impl Mount {
+    /// Mounts, unless the user interrupts.
+    async fn mount(&self, wanted: &Wanted, way: Option<WayName>, session: &mut dyn SessionAccess) -> Result<Mounted, Failure> {
+        tokio::select! {
             mounted = self.0.mounts().mount(wanted.clone(), way) => mounted,
             () = session.interrupted() => {
                 self.0.mounts().forget_starting(&wanted.directory);
                 Err(Failure::interrupted().hint("nothing is mounted"))
             }
-        }?;
-        Ok(MagicOutcome::text(said(&wanted, &mounted)))
+        }
     }
 }
 
@@ -177,6 +198,7 @@ impl Magic for Unmount {
                 ended = self.0.mounts().unmount(&directory) => ended?,
                 () = session.interrupted() => return Err(Failure::interrupted().hint("it may still be ending: `%mounts` shows it")),
             };
+            self.0.trapping().end(&directory);
             lines.push(format!("{} is unmounted from {}", ended.location, directory.display()));
         }
         Ok(MagicOutcome::text(if lines.is_empty() { "nothing is mounted".to_owned() } else { lines.join("\n") }))

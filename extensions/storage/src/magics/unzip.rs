@@ -59,6 +59,7 @@ impl Magic for Unzip {
         let arguments = &call.arguments;
         let directory = session.directory();
         let from = Spot::read(arguments.value("from").unwrap_or_default(), &directory, &self.0).await?;
+        self.0.check_writable(arguments.value("to").unwrap_or_default(), &directory)?;
         let to = Spot::read(arguments.value("to").unwrap_or_default(), &directory, &self.0).await?;
         let wish = Wish { overwrite: arguments.has("overwrite"), create: arguments.has("create"), ..Wish::default() };
         let total = arguments.value("max-size").map(|text| size::parse(text).ok_or_else(|| Failure::usage(format!("`{text}` is no size")).hint("write `--max-size 50GB`")));
@@ -69,6 +70,9 @@ impl Magic for Unzip {
         let work = unzip(self.0.clone(), from, to.clone(), wish, limits, gauge.clone());
         let (done, present) = watched(session, &gauge, stopped, work).await?;
         let took = began.elapsed();
+        if done.files == 0 && present > 0 {
+            return Ok(MagicOutcome::text(format!("{} there already with the right length; nothing was unpacked to {}", if present == 1 { "1 file is".to_owned() } else { format!("{} are", size::count(present, "file")) }, to.shown())));
+        }
         let already = if present > 0 { format!("; {} there already with the same length", if present == 1 { "1 was".to_owned() } else { format!("{} were", size::grouped(present)) }) } else { String::new() };
         let rate = size::rate(done.bytes, took);
         Ok(MagicOutcome::text(format!(

@@ -17,6 +17,8 @@ fn trouble(seed: u64, rate: f64, kinds: &[Trouble]) -> BlobOptions {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_go_to_a_container_and_come_back() {
+    // A copy is whole or not there.
+    // Running a copy twice is harmless.
     let azurite = Azurite::start().expect("Azurite");
     let root = tempfile::tempdir().expect("a directory");
     let (_, mut session) = with_azurite(&azurite, root.path()).await;
@@ -76,6 +78,7 @@ async fn directories_go_between_services() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_goes_from_the_web_straight_into_a_container() {
+    // A connection that is cut is taken up where it ended.
     let (web, azurite) = (BlobServer::start(BlobOptions::default()).expect("a server"), Azurite::start().expect("Azurite"));
     let root = tempfile::tempdir().expect("a directory");
     let (_, mut session) = with_azurite(&azurite, root.path()).await;
@@ -127,6 +130,7 @@ async fn a_server_without_ranges_is_read_whole_and_again_after_a_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_changes_under_the_copy_is_an_error_and_never_a_mixture() {
+    // Two versions of a file are never mixed.
     let web = BlobServer::start(BlobOptions::default()).expect("a server");
     let root = tempfile::tempdir().expect("a directory");
     let (storage, _) = storage(&[], Path::new(NO_PROGRAM));
@@ -140,6 +144,7 @@ async fn a_version_that_changes_under_the_copy_is_an_error_and_never_a_mixture()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn long_work_shows_how_far_it_is_and_ends_at_once_when_interrupted() {
+    // Long work shows how far it is and ends at once when interrupted.
     let server = BlobServer::start(BlobOptions { connection_rate: Some(300_000), ..BlobOptions::default() }).expect("a server");
     server.put("slow", "table.bin", noise(4, 40_000_000));
     let root = tempfile::tempdir().expect("a directory");
@@ -158,12 +163,14 @@ async fn long_work_shows_how_far_it_is_and_ends_at_once_when_interrupted() {
     server.set(BlobOptions::default());
     session.interrupt.send_replace(false);
     session.interrupt_when_shown = false;
-    session.run("%cp az://slow@ochreblobs/table.bin .").await.expect("goes on");
+    let said = session.run("%cp az://slow@ochreblobs/table.bin .").await.expect("goes on");
+    assert!(said.starts_with("copied 40.0 MB"), "{said}");
     assert!(std::fs::read(root.path().join("table.bin")).expect("reads") == noise(4, 40_000_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_blobs_cannot_lead_outside() {
+    // A file's or blob's name cannot lead a copy outside its destination.
     let server = BlobServer::start(BlobOptions::default()).expect("a server");
     server.put("bad", "good/../../evil", "x");
     let root = tempfile::tempdir().expect("a directory");

@@ -61,6 +61,7 @@ async fn until<T: std::fmt::Debug>(what: &str, mut look: impl FnMut() -> Result<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mount_is_made_listed_and_ended() {
+    // Mounting what is mounted is harmless.
     let mut bench = Bench::new(&format!("{READY}\n{UNTIL_END}")).await;
     let said = bench.run("%mount az://c@a/cats data --read-only --cache 5GB").await;
     assert_eq!(said, format!("az://c@a/cats is mounted at {}, read-only, by FUSE: /dev/fuse is there", bench.path("data").display()));
@@ -88,6 +89,7 @@ async fn a_mount_is_made_listed_and_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn its_questions_are_answered_for_its_own_container_only() {
+    // A mount process gets its credential through a pipe, and for its own container only.
     let ask = r#"echo '{"say":"ask","id":7,"grant":"az://c@a/x","refresh":false}'; read -r one
 echo '{"say":"ask","id":8,"grant":"az://other@a/x","refresh":false}'; read -r two; echo "$one" > answers; echo "$two" >> answers"#;
     let mut bench = Bench::new(&format!("{ask}\n{READY}\n{UNTIL_END}")).await;
@@ -117,6 +119,7 @@ async fn what_cannot_be_mounted_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mount_that_dies_is_told_in_the_next_cell_and_can_be_made_again() {
+    // A mount that dies is told in the next cell.
     let script = format!("{READY}\nif [ -e once ]; then {UNTIL_END}\nelse touch once; read -r line; fi; kill -9 $$");
     let mut bench = Bench::new(&script).await;
     bench.run("%mount az://c@a data").await;
@@ -186,5 +189,24 @@ async fn a_mount_process_inherits_nothing_that_could_be_a_credential() {
     for mark in ["AZURE_", "AWS_", "GOOGLE_", "CARGO", "KEY", "TOKEN", "SECRET"] {
         assert!(!names.iter().any(|n| n.contains(mark)), "{mark}: {names:?}");
     }
+    bench.run("%unmount data").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_below_a_mount_go_to_the_store_behind_it() {
+    let server = BlobServer::start(Default::default()).expect("a server");
+    server.create_container("c");
+    let mut bench = Bench::new(&format!("{READY}\n{UNTIL_END}")).await;
+    bench.run(&format!("%credential az://c@{} secret:test/key --endpoint {}", BlobServer::ACCOUNT, server.azure_endpoint())).await;
+    bench.run(&format!("%mount az://c@{}/top data", BlobServer::ACCOUNT)).await;
+    std::fs::write(bench.root.path().join("x.txt"), "content").expect("writes");
+    bench.run("%cp x.txt data/sub/").await;
+    assert_eq!(server.names("c"), ["top/sub/x.txt"]);
+    bench.run("%cp data/sub/x.txt y.txt").await;
+    assert_eq!(bench.file("y.txt"), "content");
+    bench.run("%unmount data").await;
+    bench.run(&format!("%mount az://c@{}/top data --read-only", BlobServer::ACCOUNT)).await;
+    let refused = bench.session.refused("%cp x.txt data/z.txt").await;
+    assert!(refused.contains("is mounted read-only"), "{refused}");
     bench.run("%unmount data").await;
 }

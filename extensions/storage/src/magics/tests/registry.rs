@@ -85,6 +85,7 @@ async fn what_is_typed_wrongly_is_said_with_what_to_do() {
 
 #[tokio::test]
 async fn ls_asks_the_cells_for_a_frame() {
+    // What is listed is a frame.
     let (storage, _) = storage(&[], Path::new(NO_PROGRAM));
     let root = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(root.path().join("my data")).expect("a directory");
@@ -92,7 +93,7 @@ async fn ls_asks_the_cells_for_a_frame() {
     session.run("%ls az://c@a/b").await.expect("runs");
     session.run("%ls s3://b -r -o files").await.expect("runs");
     session.run("%ls 'my data'").await.expect("runs");
-    let path = root.path().join("my%20data");
+    let path = root.path().canonicalize().expect("is there").join("my%20data");
     let local = format!("ochre::__stores::listing(\"file://{}\", false)?", path.display());
     assert_eq!(session.ran, ["ochre::__stores::listing(\"az://c@a/b\", false)?", "let files = ochre::__stores::listing(\"s3://b/\", true)?;\nfiles", &local]);
     session.engine = "evcxr";

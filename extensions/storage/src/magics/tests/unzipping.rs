@@ -34,7 +34,7 @@ async fn an_archive_in_a_container_is_unpacked_beside_itself() {
     assert!(std::fs::read(root.path().join("all/table.bin")).expect("is there") == noise(99, 18_000_000));
     // Again: harmless. With another file in the way: refused, and nothing is written.
     let again = session.run("%unzip cats.zip all").await.expect("is there");
-    assert!(again.starts_with("unpacked 0 files") && again.contains("41 were there already"), "{again}");
+    assert!(again.starts_with("41 files are there already with the right length; nothing was unpacked to "), "{again}");
     std::fs::write(root.path().join("all/cats/3.png"), "mine").expect("writes");
     std::fs::remove_file(root.path().join("all/table.bin")).expect("removes");
     let refused = session.refused("%unzip cats.zip all").await;
