@@ -69,10 +69,15 @@ impl Keyring {
     async fn collection(&self) -> Result<(Open, OwnedObjectPath), VaultError> {
         let open = self.open().await?;
         let path: OwnedObjectPath = call(&open.bus, ROOT, "Service", "ReadAlias", &("default",)).await?;
-        if path.as_str() == "/" {
-            return Err(why("it has no default collection"));
+        if path.as_str() != "/" {
+            return Ok((open, path));
         }
-        Ok((open, path))
+        // GNOME's sets the alias late, or never when it was asked too early; its collection `login` is there all the same.
+        let get = ("org.freedesktop.Secret.Service", "Collections");
+        let all: OwnedValue = request(&open.bus, ROOT, "org.freedesktop.DBus.Properties", "Get", &get).await?;
+        let all: Vec<OwnedObjectPath> = all.try_into().map_err(|_| why("its collections cannot be read"))?;
+        let login = all.into_iter().find(|path| path.as_str().ends_with("/login"));
+        login.map(|path| (open, path)).ok_or_else(|| why("it has no default collection"))
     }
 
     /// Paths of our items with these attributes, all unlocked.
