@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ochre-secrets", &[]),
     ("ochre-servers", &[]),
     ("ochre-session", &["ochre-cells", "ochre-api", "ochre-link", "ochre-secrets"]),
-    ("ochre-storage", &["ochre-api", "ochre-azure", "ochre-blobs", "ochre-mount", "ochre-secrets", "ochre-vault"]),
+    ("ochre-storage", &["ochre-api", "ochre-azure", "ochre-blobs", "ochre-link", "ochre-mount", "ochre-secrets", "ochre-vault"]),
     ("ochre-storage-bench", &["ochre-blobs", "ochre-mount", "ochre-secrets", "ochre-servers"]),
     ("ochre-stores", &["ochre-runtime", "ochre-frames", "ochre-blobs", "ochre-secrets"]),
     ("ochre-vault", &["ochre-api", "ochre-azure", "ochre-link", "ochre-secrets"]),

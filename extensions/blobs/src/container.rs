@@ -117,7 +117,9 @@ impl Container {
         let root = if location.scheme == Scheme::File { location.clone() } else { location.root() };
         let renewal = Arc::new(Renewal::new(grants, root.clone()));
         let opened = open::open(&root, renewal).await?;
-        Ok(Self::of(Steady::new(opened.store, opened.parts, opened.renewal, patience), root.root(), opened.raw))
+        let steady = Steady::new(opened.store, opened.parts, opened.renewal, patience);
+        let steady = if root.scheme == Scheme::Gcs { steady.with_swapped_copies() } else { steady };
+        Ok(Self::of(steady, root.root(), opened.raw))
     }
 
     /// A container over any store, for tests. Uploads in parts that break are not resumed, since the store has no numbers for them.

@@ -1,5 +1,6 @@
 //! An object into a file, in parallel parts, resumed after a cut. The bytes go into `FILE.ochre-part` with a journal beside it; while parts arrive, a
-//! thread reads the file from the front, compares each part with the CRC of what came and the whole with the service's MD5. Then the file is renamed.
+//! thread reads the file from the front: what an earlier try left is compared with the CRC that it had when it came, and the whole with the MD5 that
+//! the service has for it. Then the file is renamed.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -140,7 +141,7 @@ async fn transfer(container: &Container, meta: &Meta, place: &Place, progress: &
     let done = AtomicU64::new(have.iter().map(|(start, (end, _))| end - start).sum());
     progress.say(done.load(Ordering::Relaxed), meta.size);
     let (tell, told) = mpsc::channel();
-    have.into_iter().for_each(|part| tell.send(part).unwrap_or_default());
+    have.into_iter().for_each(|(start, (end, sum))| tell.send((start, (end, Some(sum)))).unwrap_or_default());
     let verifier = {
         let (file, wants, size, at) = (Arc::clone(&file), meta.md5.is_some(), meta.size, container.at(&meta.path));
         tokio::task::spawn_blocking(move || verify(&file, size, wants, &told, &at))
@@ -153,7 +154,7 @@ async fn transfer(container: &Container, meta: &Meta, place: &Place, progress: &
             place.journal.add(&json!({"part": range.start, "end": range.end, "crc": sum}))?;
             let so_far = done.fetch_add(range.end - range.start, Ordering::Relaxed) + range.end - range.start;
             progress.say(so_far, meta.size);
-            tell.send((range.start, (range.end, sum))).ok();
+            tell.send((range.start, (range.end, None))).ok();
             Ok(())
         }
     });
@@ -208,8 +209,11 @@ async fn one(container: &Container, location: &object_store::path::Path, meta: &
     written.await.map_err(|error| container.internal(DOING, &meta.path, &error.to_string()))?.map_err(|error| BlobError::local(DOING, name, &error))
 }
 
-/// Reads the file from the front as far as it is there: each part against its CRC, and the MD5 of the whole if it is wanted.
-fn verify(file: &File, size: u64, wants: bool, told: &mpsc::Receiver<(u64, (u64, u32))>, at: &str) -> Result<Option<String>> {
+/// Where a part begins and ends, and its CRC if it was left by an earlier try.
+type Told = (u64, (u64, Option<u32>));
+
+/// Reads the file from the front as far as it is there: parts of an earlier try against their CRC, and the MD5 of the whole if it is wanted.
+fn verify(file: &File, size: u64, wants: bool, told: &mpsc::Receiver<Told>, at: &str) -> Result<Option<String>> {
     let mut waiting = BTreeMap::new();
     let mut whole = Md5::new();
     let mut front = 0;
@@ -224,16 +228,21 @@ fn verify(file: &File, size: u64, wants: bool, told: &mpsc::Receiver<(u64, (u64,
             continue;
         };
         let mut crc = crc32fast::Hasher::new();
+        if !wants && sum.is_none() {
+            front = end;
+        }
         while front < end {
             let some = &mut buffer[..(end - front).min(VERIFIED_AT_ONCE) as usize];
             file.read_exact_at(some, front).map_err(|error| BlobError::Local { doing: DOING, path: at.to_owned(), detail: error.to_string(), kind: error.kind() })?;
-            crc.update(some);
+            if sum.is_some() {
+                crc.update(some);
+            }
             if wants {
                 whole.update(&*some);
             }
             front += some.len() as u64;
         }
-        if crc.finalize() != sum {
+        if sum.is_some_and(|sum| crc.finalize() != sum) {
             return Err(BlobError::Corrupt { doing: DOING, at: at.to_owned(), detail: "the file does not hold what was written into it".to_owned() });
         }
     }

@@ -14,8 +14,10 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartId, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, UploadPart,
+    CopyMode, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartId, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    RenameOptions, RenameTargetMode, UploadPart,
 };
 
 use crate::error::{Ours, Verdict, verdict};
@@ -84,6 +86,9 @@ pub(crate) struct Steady {
     renewal: Option<Arc<Renewal>>,
     pub(crate) patience: Patience,
     pub(crate) pressure: Arc<Pressure>,
+    /// object_store 0.13.2 has the two modes of Google's copy the wrong way round: `Create` overwrites. Found by the conformance suite, which fails
+    /// when that is mended.
+    swapped_copies: bool,
 }
 
 impl fmt::Debug for Steady {
@@ -153,7 +158,12 @@ fn random() -> f64 {
 
 impl Steady {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, parts: Option<Arc<dyn MultipartStore>>, renewal: Option<Arc<Renewal>>, patience: Patience) -> Self {
-        Self { inner, parts, renewal, patience, pressure: Arc::default() }
+        Self { inner, parts, renewal, patience, pressure: Arc::default(), swapped_copies: false }
+    }
+
+    /// For Google's store.
+    pub(crate) fn with_swapped_copies(self) -> Self {
+        Self { swapped_copies: true, ..self }
     }
 
     /// Whether parts have numbers here.
@@ -298,14 +308,26 @@ impl ObjectStore for Steady {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
         // Within a service; some copy while the request waits.
         let bound = self.patience.answer * 10;
-        if options.mode == CopyMode::Overwrite {
+        let mode = match (self.swapped_copies, options.mode) {
+            (false, mode) => mode,
+            (true, CopyMode::Create) => CopyMode::Overwrite,
+            (true, CopyMode::Overwrite) => CopyMode::Create,
+        };
+        let overwrites = options.mode == CopyMode::Overwrite;
+        let options = CopyOptions { mode, ..options };
+        if overwrites {
             return self.insist(bound, || self.inner.copy_opts(from, to, options.clone())).await;
         }
         within(bound, self.inner.copy_opts(from, to, options)).await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> object_store::Result<()> {
-        within(self.patience.answer * 10, self.inner.rename_opts(from, to, options)).await
+        if !self.swapped_copies {
+            return within(self.patience.answer * 10, self.inner.rename_opts(from, to, options)).await;
+        }
+        let mode = if options.target_mode == RenameTargetMode::Create { CopyMode::Create } else { CopyMode::Overwrite };
+        self.copy_opts(from, to, CopyOptions::new().with_mode(mode)).await?;
+        self.delete(from).await
     }
 }
 

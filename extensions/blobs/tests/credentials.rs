@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use common::{QUICK, bytes, open, secret};
 use ochre_blobs::{BlobError, Container, Credential, Grant, Grants, Location, Mode, Result};
-use ochre_servers::{Azurite, BlobOptions, BlobServer, Fault, Faults};
+use ochre_servers::{Azurite, BlobOptions, BlobServer};
 
 /// Gives `token-1`, `token-2`, …: another with each refresh.
 struct Counting {
@@ -111,14 +111,15 @@ async fn azurite_takes_keys_and_signatures_and_refuses_others() {
         .build()
         .expect("a signer");
     use ochre_blobs::object_store::signer::Signer;
-    let path = ochre_blobs::object_store::path::Path::parse("a b/ü.txt").expect("a path");
+    container.write("signed.txt", Bytes::from_static(b"hello"), Mode::Create).await.expect("written");
+    let path = ochre_blobs::object_store::path::Path::parse("signed.txt").expect("a path");
     let signed = sas.signed_url("GET".parse().expect("a method"), &path, std::time::Duration::from_secs(600)).await.expect("signed");
     let query = signed.query().expect("a signature").to_owned();
     let found = ochre_blobs::credential_of(&secret(&query)).expect("a signature");
     assert!(found.expires.is_some());
     let by_signature = open(&url, &server.endpoint(), found.credential).await;
-    assert_eq!(by_signature.read("a b/ü.txt").await.expect("read"), "hello");
-    let denied = by_signature.write("a b/ü.txt", Bytes::from_static(b"no"), Mode::Overwrite).await.expect_err("for reading alone");
+    assert_eq!(by_signature.read("signed.txt").await.expect("read"), "hello");
+    let denied = by_signature.write("signed.txt", Bytes::from_static(b"no"), Mode::Overwrite).await.expect_err("for reading alone");
     assert!(matches!(denied, BlobError::Denied { .. }), "{denied:?}");
     let signature = query.split("sig=").nth(1).expect("sig").split('&').next().expect("its value");
     assert!(!format!("{denied}{denied:?}").contains(signature), "{denied:?}");
@@ -133,5 +134,4 @@ async fn uploads_carry_a_checksum() {
     let sent: Vec<_> = server.exchanges().into_iter().filter(|exchange| exchange.request.method == "PUT").collect();
     assert!(sent.len() >= 5 && sent.iter().all(|exchange| exchange.request.header("content-md5").is_some()), "{}", sent.len());
     assert_eq!(container.stat("small").await.expect("there").md5.map(|sum| sum.len()), Some(32), "and the service keeps it");
-    let _ = (Fault::Changed, Faults::default());
 }

@@ -16,6 +16,7 @@ pub mod names;
 mod pipe;
 pub mod process;
 pub mod seccomp;
+pub mod synced;
 pub mod tree;
 pub mod way;
 pub mod wire;

@@ -140,6 +140,12 @@ pub fn prepare(directory: &Path, location: &str) -> Result<Ground, MountError> {
     if !directory.is_absolute() {
         return Err(unusable("it is no absolute path".to_owned()));
     }
+    // The ways without a mount of the system's.
+    match crate::seccomp::holder(directory) {
+        Some(other) if other == location => return Ok(Ground::Same),
+        Some(other) => return Err(MountError::Taken { directory: directory.to_owned(), other }),
+        None => crate::seccomp::sweep(directory),
+    }
     for _ in 0..STACK_MOST {
         let Some(mounted) = at(directory) else { break };
         match mounted.location() {

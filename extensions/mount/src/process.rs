@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use ochre_blobs::{Container, Location, Scheme};
+use ochre_blobs::{BlobError, Container, Location, Scheme};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -17,6 +17,7 @@ use crate::fuse::Fuse;
 use crate::mounts::{self, Ground};
 use crate::pipe::{Pipe, Said};
 use crate::seccomp::Seccomp;
+use crate::synced::Synced;
 use crate::way::{Attached, Request, Way};
 use crate::{FromMount, MountConfig, MountError, WayName};
 
@@ -176,9 +177,11 @@ async fn open(config: &MountConfig, pipe: &Pipe) -> Result<Opened, MountError> {
         container.list(&prefix).next().await.transpose()
     };
     match tokio::time::timeout(config.answer_limit(), first).await {
-        Ok(first) => first.map_err(store)?,
+        // The first key may be none that a path can have; the store did answer.
+        Ok(Ok(_) | Err(BlobError::BadLocation { .. })) => {}
+        Ok(Err(error)) => return Err(store(error)),
         Err(_) => return Err(MountError::Store(format!("listing {}: no answer within {} s", config.location, config.answer_limit().as_secs()))),
-    };
+    }
     Ok(Opened { container, root })
 }
 
@@ -186,7 +189,7 @@ async fn open(config: &MountConfig, pipe: &Pipe) -> Result<Opened, MountError> {
 fn ways(config: &MountConfig, pipe: &Pipe) -> Vec<Box<dyn Way>> {
     let pipe = pipe.clone();
     let warn = Arc::new(move |text: String| pipe.say(&FromMount::Warning { text }));
-    let mut ways: Vec<Box<dyn Way>> = vec![Box::new(Fuse::new(warn.clone())), Box::new(Seccomp::new(warn))];
+    let mut ways: Vec<Box<dyn Way>> = vec![Box::new(Fuse::new(warn.clone())), Box::new(Seccomp::new(warn.clone())), Box::new(Synced::new(warn))];
     ways.retain(|way| config.way.is_none_or(|wanted| wanted == way.name()));
     ways
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt;
-use ochre_blobs::{BlobError, Container, Meta};
+use ochre_blobs::{BlobError, Container, Meta, Scheme};
 
 use crate::names;
 
@@ -32,7 +32,7 @@ pub struct Entry {
     pub size: u64,
     /// When it was last written.
     pub modified: SystemTime,
-    /// The version.
+    /// The version, without the quotes that headers have and Azure's listings lack.
     pub etag: Option<Arc<str>>,
 }
 
@@ -46,8 +46,13 @@ impl Entry {
     /// The file that `meta` describes.
     #[must_use]
     pub fn file(meta: &Meta) -> Self {
-        Self { directory: false, size: meta.size, modified: meta.modified.into(), etag: meta.etag.as_deref().map(Arc::from) }
+        Self { directory: false, size: meta.size, modified: meta.modified.into(), etag: meta.etag.as_deref().map(bare).map(Arc::from) }
     }
+}
+
+/// A version as such: `"0x8D"` and `0x8D` are the same.
+fn bare(etag: &str) -> &str {
+    etag.trim_matches('"')
 }
 
 /// The entries of one directory in the order of their names, as they were at one moment.
@@ -113,6 +118,14 @@ impl Tree {
         names::key(&self.shared.root, path)
     }
 
+    /// The file at `path` as a reader takes it: with the version in the form in which requests name it.
+    #[must_use]
+    pub fn meta(&self, path: &str, entry: &Entry) -> Meta {
+        let quoted = matches!(self.shared.container.location().scheme, Scheme::Azure | Scheme::S3 | Scheme::Gcs);
+        let etag = entry.etag.as_deref().map(|etag| if quoted && !etag.starts_with("W/") { format!("\"{etag}\"") } else { etag.to_owned() });
+        Meta { path: self.key(path), size: entry.size, modified: entry.modified.into(), etag, md5: None }
+    }
+
     /// How long what was learned is believed.
     #[must_use]
     pub fn ttl(&self) -> Duration {
@@ -175,7 +188,8 @@ impl Tree {
         let mut entries = self.shared.container.list(&below);
         let (file, first) = futures::join!(self.shared.container.stat(&key), entries.next());
         let entry = match (file, first) {
-            (_, Some(Ok(_))) => Some(Entry::directory()),
+            // Something lies below it, be it a key that is no path.
+            (_, Some(Ok(_) | Err(BlobError::BadLocation { .. }))) => Some(Entry::directory()),
             (Ok(meta), None) => Some(Entry::file(&meta)),
             (Err(BlobError::NotFound { .. }), None | Some(Err(BlobError::NotFound { .. }))) => None,
             (Err(error), _) | (_, Some(Err(error))) => return Err(error),

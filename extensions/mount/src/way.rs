@@ -56,6 +56,7 @@ pub trait Attached: Send + Sync {
 #[must_use]
 pub fn probe() -> Vec<(WayName, Result<(), String>)> {
     let warn = Arc::new(drop);
-    let ways: [Box<dyn Way>; 2] = [Box::new(crate::fuse::Fuse::new(warn.clone())), Box::new(crate::seccomp::Seccomp::new(warn))];
+    let ways: [Box<dyn Way>; 3] =
+        [Box::new(crate::fuse::Fuse::new(warn.clone())), Box::new(crate::seccomp::Seccomp::new(warn.clone())), Box::new(crate::synced::Synced::new(warn))];
     ways.iter().map(|way| (way.name(), way.probe())).collect()
 }

@@ -144,19 +144,16 @@ fn attributes<'a>(scope: &'a str, key: &'a str) -> HashMap<&'static str, &'a str
     HashMap::from([("application", "ochre"), ("scope", scope), ("key", key)])
 }
 
-#[async_trait]
-impl Backend for Keyring {
-    fn name(&self) -> &'static str {
-        "keyring"
-    }
-    async fn place(&self) -> Place {
-        match self.collection().await {
-            Ok(_) => Place { text: "the system keyring (Secret Service)".into(), writable: true },
-            Err(VaultError::Keyring { why }) => Place { text: format!("the system keyring: {why}"), writable: false },
-            Err(error) => Place { text: error.to_string(), writable: false },
+impl Keyring {
+    /// After a failure the conversation begins anew: the service may have been restarted, and forgets its sessions then.
+    async fn settled<T>(&self, result: Result<T, VaultError>) -> Result<T, VaultError> {
+        if result.is_err() {
+            *self.open.lock().await = None;
         }
+        result
     }
-    async fn get(&self, scope: &str, key: &str) -> Result<Option<Secret>, VaultError> {
+
+    async fn value(&self, scope: &str, key: &str) -> Result<Option<Secret>, VaultError> {
         let open = self.open().await?;
         let Some(item) = self.items(&open, &attributes(scope, key)).await?.into_iter().next() else { return Ok(None) };
         let mut found: HashMap<OwnedObjectPath, OwnedWire> = call(&open.bus, ROOT, "Service", "GetSecrets", &(vec![&item], &open.session)).await?;
@@ -164,7 +161,8 @@ impl Backend for Keyring {
         let text = String::from_utf8(value).map_err(|_| why(format!("`{scope}/{key}` is no text")))?;
         Ok(Some(Secret::named(&format!("{scope}/{key}"), text)))
     }
-    async fn set(&self, scope: &str, key: &str, value: &Secret) -> Result<(), VaultError> {
+
+    async fn keep(&self, scope: &str, key: &str, value: &Secret) -> Result<(), VaultError> {
         let (open, collection) = self.collection().await?;
         self.unlock(&open, std::slice::from_ref(&collection)).await?;
         let label = format!("Ochre: {scope}/{key}");
@@ -176,7 +174,8 @@ impl Backend for Keyring {
         let (_, prompt): (OwnedObjectPath, OwnedObjectPath) = call(&open.bus, collection.as_str(), "Collection", "CreateItem", &(properties, wire, true)).await?;
         self.prompted(&open, &prompt).await
     }
-    async fn delete(&self, scope: &str, key: &str) -> Result<bool, VaultError> {
+
+    async fn forget(&self, scope: &str, key: &str) -> Result<bool, VaultError> {
         let open = self.open().await?;
         let items = self.items(&open, &attributes(scope, key)).await?;
         for item in &items {
@@ -185,8 +184,9 @@ impl Backend for Keyring {
         }
         Ok(!items.is_empty())
     }
+
     /// Also of a locked keyring: names need no key.
-    async fn list(&self) -> Result<Vec<(String, String)>, VaultError> {
+    async fn names(&self) -> Result<Vec<(String, String)>, VaultError> {
         let open = self.open().await?;
         let ours = HashMap::from([("application", "ochre")]);
         let (unlocked, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) = call(&open.bus, ROOT, "Service", "SearchItems", &(&ours,)).await?;
@@ -200,5 +200,31 @@ impl Backend for Keyring {
             }
         }
         Ok(found)
+    }
+}
+
+#[async_trait]
+impl Backend for Keyring {
+    fn name(&self) -> &'static str {
+        "keyring"
+    }
+    async fn place(&self) -> Place {
+        match self.settled(self.collection().await).await {
+            Ok(_) => Place { text: "the system keyring (Secret Service)".into(), writable: true },
+            Err(VaultError::Keyring { why }) => Place { text: format!("the system keyring: {why}"), writable: false },
+            Err(error) => Place { text: error.to_string(), writable: false },
+        }
+    }
+    async fn get(&self, scope: &str, key: &str) -> Result<Option<Secret>, VaultError> {
+        self.settled(self.value(scope, key).await).await
+    }
+    async fn set(&self, scope: &str, key: &str, value: &Secret) -> Result<(), VaultError> {
+        self.settled(self.keep(scope, key, value).await).await
+    }
+    async fn delete(&self, scope: &str, key: &str) -> Result<bool, VaultError> {
+        self.settled(self.forget(scope, key).await).await
+    }
+    async fn list(&self) -> Result<Vec<(String, String)>, VaultError> {
+        self.settled(self.names().await).await
     }
 }

@@ -121,7 +121,7 @@ async fn modes(container: &Container, base: &str) {
     assert_eq!(container.read(&format!("{base}/raced")).await.expect("read"), vec![winners[0]; 100]);
     container.copy(&path, &format!("{base}/y"), Mode::Create).await.expect("copied");
     let again = container.copy(&path, &format!("{base}/y"), Mode::Create).await;
-    assert!(matches!(again, Err(BlobError::Exists { .. })), "{again:?}");
+    assert!(matches!(again, Err(BlobError::Exists { .. })), "{container:?}: {again:?}");
     let missing = container.copy(&format!("{base}/missing"), &format!("{base}/z"), Mode::Overwrite).await;
     assert!(matches!(missing, Err(BlobError::NotFound { .. })), "{missing:?}");
 }

@@ -10,7 +10,8 @@ use ochre_blobs::{Meta, Mode};
 
 use super::core::{Core, Handle, Opened};
 use super::writing::Writing;
-use super::{errno, program};
+use super::errno;
+use super::program::Opener;
 use crate::names;
 use crate::tree::Entry;
 
@@ -25,7 +26,8 @@ impl Core {
             Some(entry) => self.may_replace(&entry, flags)?,
             None => Mode::Create,
         };
-        let opened = self.begin(&path, mode, thread)?;
+        let fresh = matches!(mode, Mode::Create) || flags & libc::O_TRUNC != 0;
+        let opened = self.begin(&path, mode, fresh, thread)?;
         let number = self.inodes.tell(&path, false);
         let entry = self.entry(&path).await?.ok_or(Errno::EIO)?;
         Ok((self.attr(number, &entry), opened))
@@ -38,7 +40,7 @@ impl Core {
         self.wait_for_close(&node.path).await?;
         let entry = self.entry(&node.path).await?.ok_or(Errno::ESTALE)?;
         let mode = self.may_replace(&entry, flags)?;
-        self.begin(&node.path, mode, thread)
+        self.begin(&node.path, mode, flags & libc::O_TRUNC != 0, thread)
     }
 
     fn may_write(&self) -> Result<(), Errno> {
@@ -59,8 +61,8 @@ impl Core {
         Ok(Mode::Overwrite)
     }
 
-    fn begin(&self, path: &str, mode: Mode, thread: u32) -> Result<Opened, Errno> {
-        let writing = Arc::new(Writing::new(self.container.clone(), self.budget.clone(), self.tree.key(path), mode, program::process_of(thread)));
+    fn begin(&self, path: &str, mode: Mode, fresh: bool, thread: u32) -> Result<Opened, Errno> {
+        let writing = Arc::new(Writing::new(self.container.clone(), self.read.budget.clone(), self.tree.key(path), mode, fresh, Opener::of(thread)));
         {
             let mut writings = self.writings.lock().unwrap_or_else(PoisonError::into_inner);
             if writings.contains_key(path) {
@@ -68,7 +70,9 @@ impl Core {
             }
             writings.insert(path.to_owned(), writing.clone());
         }
-        self.tree.add_local(path, Entry { directory: false, size: 0, modified: SystemTime::now(), etag: None });
+        if fresh {
+            self.tree.add_local(path, Entry { directory: false, size: 0, modified: SystemTime::now(), etag: None });
+        }
         self.small.drop(path);
         let handle = self.keep(Handle::Writing(path.to_owned(), writing));
         Ok((handle, FopenFlags::FOPEN_DIRECT_IO))
@@ -86,12 +90,11 @@ impl Core {
     pub(super) async fn flush(&self, handle: FileHandle, thread: u32) -> Result<(), Errno> {
         let handle = self.handle(handle)?;
         let Handle::Writing(path, writing) = &*handle else { return Ok(()) };
-        let process = program::process_of(thread);
-        if process != writing.opener {
+        if writing.opener.was_killed() {
+            writing.abandon().await;
             return Ok(());
         }
-        if program::was_killed(process) {
-            writing.abandon().await;
+        if !writing.opener.is(thread) {
             return Ok(());
         }
         self.publish(path, writing, true).await.inspect_err(|_| writing.tell())
@@ -121,6 +124,9 @@ impl Core {
     pub(super) async fn release(&self, handle: FileHandle) {
         let Some(handle) = self.give_up(handle) else { return };
         let Handle::Writing(path, writing) = &*handle else { return };
+        if writing.is_unpublished() && writing.opener.was_killed() {
+            writing.abandon().await;
+        }
         let result = self.publish(path, writing, false).await;
         if result.is_err() {
             self.tree.remove_local(path);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuser::{Errno, FileAttr, FileHandle, FileType, FopenFlags, INodeNo};
-use ochre_blobs::{Budget, Container, ReadOptions, Reader};
+use ochre_blobs::{Container, ReadOptions, Reader};
 use tokio::sync::OnceCell;
 
 use super::errno;
@@ -62,7 +62,8 @@ pub(super) struct Core {
     pub(super) limits: Limits,
     pub(super) rights: Rights,
     pub(super) warn: Warn,
-    pub(super) budget: Budget,
+    /// Budget and cache of all reads; writes share the budget.
+    pub(super) read: ReadOptions,
     pub(super) kernel_ttl: Duration,
     began: SystemTime,
     handles: RwLock<HashMap<u64, Arc<Handle>>>,
@@ -77,12 +78,12 @@ pub(super) struct Core {
 pub(super) type Opened = (FileHandle, FopenFlags);
 
 impl Core {
-    pub(super) fn new(container: Container, root: &str, ttl: Duration, limits: Limits, rights: Rights, budget: Budget, warn: Warn) -> Self {
+    pub(super) fn new(container: Container, root: &str, ttl: Duration, limits: Limits, rights: Rights, read: ReadOptions, warn: Warn) -> Self {
         let kernel_ttl = ttl / KERNEL_PART;
         let tree = Tree::new(container.clone(), root, ttl - kernel_ttl);
         Self {
-            small: Small::new(container.clone(), tree.clone(), budget.clone()),
-            budget,
+            small: Small::new(container.clone(), tree.clone(), read.clone()),
+            read,
             container,
             tree,
             inodes: Inodes::new(),
@@ -120,7 +121,7 @@ impl Core {
     /// With the size that a file has which is being written.
     fn with_size(&self, path: &str, mut entry: Entry) -> Entry {
         if !entry.directory
-            && let Some(writing) = self.writing(path)
+            && let Some(writing) = self.writing(path).filter(|writing| writing.is_unpublished())
         {
             entry.size = writing.size();
         }
@@ -204,7 +205,7 @@ impl Core {
     }
 
     async fn open_ranges(&self, number: INodeNo, node: &Node, entry: &Entry) -> Result<Opened, Errno> {
-        let reader = self.container.reader(&self.tree.key(&node.path), self.read_options()).await;
+        let reader = self.container.reader(&self.tree.key(&node.path), self.read.clone()).await;
         let reader = reader.map_err(|error| self.doubted(node, &errno::of(&error)))?;
         let found = Entry::file(reader.meta());
         if found.size != entry.size || (entry.etag.is_some() && found.etag != entry.etag) {
@@ -217,10 +218,6 @@ impl Core {
             (false, false) => FopenFlags::empty(),
         };
         Ok((self.keep(Handle::Ranges(reader)), flags))
-    }
-
-    fn read_options(&self) -> ReadOptions {
-        ReadOptions { budget: self.budget.clone(), ..ReadOptions::default() }
     }
 
     /// The store says otherwise than its listing did: the kernel looks the name up again on `ESTALE`, and then opens what is there now.

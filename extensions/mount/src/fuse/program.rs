@@ -1,4 +1,9 @@
 //! The programs that use the mount, as `/proc` shows them: which process a thread belongs to, and whether it was killed.
+#![allow(unsafe_code, reason = "rustix has no safe form of PIDFD_GET_INFO")]
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// Set in a process's flags while it ends (`PF_EXITING` of linux/sched.h).
 const EXITING: u64 = 0x4;
@@ -7,6 +12,50 @@ const EXITING: u64 = 0x4;
 pub(crate) fn process_of(thread: u32) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
     status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok()).unwrap_or(thread)
+}
+
+/// The process that opened a file to write it. When it is killed, the kernel closes its files without saying for whom, and often after it is gone.
+pub(super) struct Opener {
+    process: u32,
+    /// Still says how the process ended when nothing else does; old kernels have none.
+    handle: Option<OwnedFd>,
+}
+
+impl Opener {
+    /// The process of a thread.
+    pub(super) fn of(thread: u32) -> Self {
+        let process = process_of(thread);
+        let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+        Self { process, handle: pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) }
+    }
+
+    /// Whether `thread` is one of its threads.
+    pub(super) fn is(&self, thread: u32) -> bool {
+        process_of(thread) == self.process
+    }
+
+    /// Whether it was ended by a signal.
+    pub(super) fn was_killed(&self) -> bool {
+        was_killed(self.process) || self.handle.as_ref().and_then(exit_code).is_some_and(|code| code & SIGNAL != 0)
+    }
+}
+
+/// The part of an exit code that holds the signal.
+const SIGNAL: u64 = 0x7f;
+
+/// How a process ended that is gone; `None` while it is not, and on kernels before 6.15 (`PIDFD_GET_INFO` of linux/pidfd.h).
+fn exit_code(handle: &OwnedFd) -> Option<u64> {
+    const GET_INFO: libc::c_ulong = 0xc040_ff0b;
+    const INFO_EXIT: u64 = 1 << 3;
+    /// The index of `exit_code` in the structure's first 64 bytes, in units of 4.
+    const EXIT_CODE: usize = 15;
+    let mut info = [0u64; 8];
+    info[0] = INFO_EXIT;
+    // SAFETY: the request names 64 bytes, which is what the array has, and the kernel writes no more.
+    let result = unsafe { libc::ioctl(handle.as_raw_fd(), GET_INFO as _, info.as_mut_ptr()) };
+    let code = info[EXIT_CODE / 2].to_ne_bytes();
+    let code = u32::from_ne_bytes([code[4], code[5], code[6], code[7]]);
+    (result == 0 && info[0] & INFO_EXIT != 0).then_some(u64::from(code))
 }
 
 /// Whether the process is ending because of a signal: what it wrote is not all that it wanted to write.
@@ -27,7 +76,7 @@ fn killed(stat: &str) -> bool {
     let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
     let fields: Vec<&str> = rest.split(' ').collect();
     let number = |field: usize| fields.get(field - 3).and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
-    number(9) & EXITING != 0 && number(52) & 0x7f != 0
+    number(9) & EXITING != 0 && number(52) & SIGNAL != 0
 }
 
 #[cfg(test)]
@@ -46,5 +95,17 @@ mod tests {
         assert!(!killed(&stat(0x400, 9)));
         assert!(!was_killed(std::process::id()));
         assert_eq!(process_of(std::process::id()), std::process::id());
+    }
+
+    #[test]
+    fn how_a_process_ended_is_known_after_it_is_gone() {
+        for (script, by_signal) in [("read x; exit 3", false), ("read x; kill -9 $$", true)] {
+            let mut child = std::process::Command::new("sh").args(["-c", script]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+            let opener = Opener::of(child.id());
+            assert!(opener.is(child.id()) && !opener.was_killed());
+            drop(child.stdin.take());
+            child.wait().unwrap();
+            assert_eq!(opener.was_killed(), by_signal, "{script}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use ochre_blobs::{BlobError, Budget, Container, Meta, ReadOptions};
+use ochre_blobs::{BlobError, Container, Meta, ReadOptions};
 
 use crate::names;
 use crate::tree::{Entry, Tree};
@@ -56,14 +56,15 @@ struct State {
 pub(super) struct Small {
     container: Container,
     tree: Tree,
-    budget: Budget,
+    options: ReadOptions,
     most: u64,
     state: Mutex<State>,
 }
 
 impl Small {
-    pub(super) fn new(container: Container, tree: Tree, budget: Budget) -> Self {
-        Self { container, tree, most: (budget.total() / BUDGET_PART).max(2 * SMALL), budget, state: Mutex::default() }
+    pub(super) fn new(container: Container, tree: Tree, options: ReadOptions) -> Self {
+        let most = (options.budget.total() / BUDGET_PART).max(2 * SMALL);
+        Self { container, tree, options, most, state: Mutex::default() }
     }
 
     /// The file at `path`, which was listed as `entry`; the ones that will be opened next are fetched meanwhile.
@@ -97,7 +98,7 @@ impl Small {
             return kept.fetch.clone();
         }
         state.remove(&path);
-        let fetch = fetch(self.container.clone(), self.tree.key(&path), entry.clone(), self.budget.clone()).boxed().shared();
+        let fetch = fetch(self.container.clone(), self.tree.meta(&path, entry), self.options.clone()).boxed().shared();
         state.bytes += entry.size;
         state.kept.insert(path.clone(), Kept { fetch: fetch.clone(), etag: entry.etag.clone(), size: entry.size });
         state.order.push_back(path);
@@ -145,14 +146,10 @@ impl State {
 }
 
 /// One GET for the version that was listed, or of the one that is there where listings tell no version.
-async fn fetch(container: Container, key: String, entry: Entry, budget: Budget) -> Result<Whole, BlobError> {
-    let options = ReadOptions { budget, ..ReadOptions::default() };
-    let reader = match &entry.etag {
-        Some(etag) => {
-            let meta = Meta { path: key, size: entry.size, modified: entry.modified.into(), etag: Some(etag.to_string()), md5: None };
-            container.reader_of(meta, options)?
-        }
-        None => container.reader(&key, options).await?,
+async fn fetch(container: Container, listed: Meta, options: ReadOptions) -> Result<Whole, BlobError> {
+    let reader = match &listed.etag {
+        Some(_) => container.reader_of(listed, options)?,
+        None => container.reader(&listed.path, options).await?,
     };
     let found = Entry::file(reader.meta());
     let bytes = if found.size == 0 { Bytes::new() } else { reader.read_at(0, found.size as usize).await? };

@@ -11,6 +11,7 @@ use ochre_blobs::{BlobError, Budget, Container, Meta, Mode, WriteOptions, Writer
 use tokio::sync::Mutex;
 
 use super::errno;
+use super::program::Opener;
 
 /// Largest file that is kept until it is closed, in bytes: less than a part of an upload.
 const REPLAYED: usize = 1 << 20;
@@ -21,7 +22,7 @@ pub(super) struct Writing {
     budget: Budget,
     key: String,
     /// The process that opened it: closes by others (a child that inherited it) do not publish.
-    pub(super) opener: u32,
+    pub(super) opener: Opener,
     /// Bytes written, for `stat`.
     size: AtomicU64,
     /// What was written last is not visible yet.
@@ -52,9 +53,10 @@ enum Stage {
 }
 
 impl Writing {
-    pub(super) fn new(container: Container, budget: Budget, key: String, mode: Mode, opener: u32) -> Self {
-        let state = State { stage: Stage::Kept(Vec::new()), mode, written: 0, dirty: true };
-        Self { container, budget, key, opener, size: AtomicU64::new(0), unpublished: AtomicBool::new(true), told: AtomicBool::new(false), state: Mutex::new(state) }
+    /// `fresh`: it replaces what is there even if nothing is written; else an empty file is there already.
+    pub(super) fn new(container: Container, budget: Budget, key: String, mode: Mode, fresh: bool, opener: Opener) -> Self {
+        let state = State { stage: Stage::Kept(Vec::new()), mode, written: 0, dirty: fresh };
+        Self { container, budget, key, opener, size: AtomicU64::new(0), unpublished: AtomicBool::new(fresh), told: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// Bytes written so far.

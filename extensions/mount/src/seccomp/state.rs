@@ -58,7 +58,7 @@ pub(super) fn fresh_directory(what: &str) -> io::Result<PathBuf> {
 }
 
 /// The state of the mount at `directory` (a true path).
-pub(super) fn of(directory: &Path) -> PathBuf {
+pub(crate) fn of(directory: &Path) -> PathBuf {
     let bytes = directory.as_os_str().as_bytes();
     let backwards: Vec<u8> = bytes.iter().rev().copied().collect();
     home().join(format!("mount-{:08x}{:08x}", crc32fast::hash(bytes), crc32fast::hash(&backwards)))
@@ -73,7 +73,7 @@ pub(super) fn staging(directory: &Path) -> PathBuf {
 }
 
 /// Makes the state of a new mount; that of a killed one was [`sweep`]t before.
-pub(super) fn make(directory: &Path, location: &str) -> io::Result<Journal> {
+pub(crate) fn make(directory: &Path, location: &str) -> io::Result<Journal> {
     make_home()?;
     private(&staging(directory))?;
     fs::write(of(directory).join("owner"), format!("{} {}\n{location}", std::process::id(), birth(std::process::id()).unwrap_or(0)))?;
@@ -81,7 +81,7 @@ pub(super) fn make(directory: &Path, location: &str) -> io::Result<Journal> {
 }
 
 /// Takes the state away.
-pub(super) fn remove(directory: &Path) {
+pub(crate) fn remove(directory: &Path) {
     let _ = fs::remove_dir_all(of(directory));
 }
 
@@ -102,14 +102,14 @@ fn birth(process: u32) -> Option<u64> {
 }
 
 /// What a mount has made in its directory, so that what is left of it can be told from files of the user's.
-pub(super) struct Journal(File);
+pub(crate) struct Journal(File);
 
 impl Journal {
-    pub(super) fn directory(&mut self, path: &str) {
+    pub(crate) fn directory(&mut self, path: &str) {
         self.note(path, "d");
     }
 
-    pub(super) fn file(&mut self, path: &str, size: u64, modified: SystemTime) {
+    pub(crate) fn file(&mut self, path: &str, size: u64, modified: SystemTime) {
         self.note(path, &format!("{size} {}", seconds(modified)));
     }
 

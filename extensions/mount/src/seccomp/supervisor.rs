@@ -50,12 +50,16 @@ struct Shared {
 
 #[derive(Default)]
 struct Armed {
+    /// Processes that have come under the filter, those that have ended since too.
     listeners: usize,
     refused: Option<String>,
 }
 
 #[derive(Clone)]
 struct Mount {
+    /// As it was asked for.
+    asked: PathBuf,
+    /// Its true path.
     directory: PathBuf,
     client: Arc<Client>,
 }
@@ -133,26 +137,30 @@ impl Supervisor {
     /// There is none.
     pub fn add(&self, directory: &Path) -> Result<(), MountError> {
         let failed = |reason: String| MountError::Directory { directory: directory.to_owned(), reason };
+        let asked = directory.to_owned();
         let directory = directory.canonicalize().map_err(|error| failed(error.to_string()))?;
         let client = Client::new(&state::socket(&directory));
         if client.ask(&Ask::Look { path: String::new() }).errno != 0 {
             return Err(failed("its mount process does not answer".to_owned()));
         }
         self.remove(&directory);
-        self.shared.mounts.write().unwrap_or_else(PoisonError::into_inner).push(Mount { directory, client: Arc::new(client) });
+        self.shared.mounts.write().unwrap_or_else(PoisonError::into_inner).push(Mount { asked, directory, client: Arc::new(client) });
         Ok(())
     }
 
     /// Does not answer for `directory` any more: what is there is as it is.
     pub fn remove(&self, directory: &Path) {
-        self.shared.mounts.write().unwrap_or_else(PoisonError::into_inner).retain(|mount| mount.directory != directory);
+        self.shared.mounts.write().unwrap_or_else(PoisonError::into_inner).retain(|mount| mount.directory != directory && mount.asked != directory);
     }
 
     /// Serves a listener in a thread of its own.
     fn serve(&self, peer: Peer) {
         let peer = Arc::new(peer);
         let supervisor = self.clone();
-        self.shared.arm(|armed| armed.listeners += 1);
+        self.shared.arm(|armed| {
+            armed.listeners += 1;
+            armed.refused = None;
+        });
         let serving = thread::Builder::new().name("trap".into()).spawn(move || {
             loop {
                 match peer.listener.next() {
@@ -160,11 +168,9 @@ impl Supervisor {
                     Ok(None) | Err(_) => break,
                 }
             }
-            supervisor.shared.arm(|armed| armed.listeners -= 1);
         });
-        if serving.is_err() {
-            self.shared.arm(|armed| armed.listeners -= 1);
-        }
+        // Without the thread the listener is closed, and the process's opens fail instead of hanging.
+        drop(serving);
     }
 
     /// Answers one call: at once if it is none of ours, else on a thread, for it may take long. A defect of ours lets the call run as it is.

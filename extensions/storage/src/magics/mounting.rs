@@ -211,7 +211,7 @@ const MOUNTS: Spec = Spec {
     area: "storage",
     form: Form::Line,
     arguments: &[],
-    summary: "lists what is mounted, how, and what went through it",
+    summary: "lists what is mounted, how, and with which rights",
     help: "Credentials are never shown.",
     examples: &[Example { text: "%mounts", does: "a table" }],
 };
@@ -227,7 +227,7 @@ impl Magic for MountList {
         if rows.is_empty() {
             return Ok(MagicOutcome::text("nothing is mounted: `%mount URL DIR` mounts a container"));
         }
-        let header = ["directory", "location", "state", "way", "rights", "read", "written", "errors", "cache"];
+        let header = ["directory", "location", "state", "way", "rights", "disk cache"];
         Ok(MagicOutcome::value(table::bundle(&header, rows.into_iter().map(cells))))
     }
 }
@@ -238,18 +238,13 @@ fn cells(row: Row) -> Vec<String> {
         (_, true) => "overwrite",
         _ => "new files",
     };
-    let amount = |bytes: u64| if bytes == 0 { String::new() } else { size::text(bytes) };
-    let cache = if row.wanted.cache == 0 { String::new() } else { format!("{} of {}", size::text(row.traffic.cached), size::text(row.wanted.cache)) };
-    let errors = if row.traffic.errors == 0 { String::new() } else { size::grouped(row.traffic.errors) };
+    let cache = if row.wanted.cache == 0 { String::new() } else { size::text(row.wanted.cache) };
     vec![
         row.wanted.directory.display().to_string(),
         row.wanted.location.to_string(),
         row.state,
         row.way.map(|w| w.to_string()).unwrap_or_default(),
         rights.to_owned(),
-        amount(row.traffic.read),
-        amount(row.traffic.written),
-        errors,
         cache,
     ]
 }

@@ -13,7 +13,6 @@ use ochre_api::Failure;
 use ochre_blobs::Location;
 use ochre_mount::{MountConfig, WayName};
 use ochre_secrets::Redactor;
-pub(crate) use process::Traffic;
 use process::{Process, State};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,7 +36,6 @@ pub(crate) struct Row {
     pub(crate) wanted: Wanted,
     pub(crate) state: String,
     pub(crate) way: Option<WayName>,
-    pub(crate) traffic: Traffic,
 }
 
 /// How a call of `%mount` ended.

@@ -23,17 +23,6 @@ const MAX_LINE: u64 = 1 << 20;
 /// Bytes of its stderr that are kept for an error.
 const MAX_COMPLAINT: usize = 4096;
 
-/// Bytes that went through a mount.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Traffic {
-    pub(crate) read: u64,
-    pub(crate) written: u64,
-    /// Operations that failed.
-    pub(crate) errors: u64,
-    /// Bytes in the disk cache.
-    pub(crate) cached: u64,
-}
-
 /// Where a mount is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -51,7 +40,6 @@ pub(super) struct Process {
     state: watch::Sender<State>,
     to: mpsc::UnboundedSender<ToMount>,
     pid: Option<u32>,
-    traffic: Mutex<Traffic>,
     notices: Mutex<Vec<String>>,
     /// We asked for its end, so that it is no news.
     ending: std::sync::atomic::AtomicBool,
@@ -76,7 +64,6 @@ impl Process {
             state: watch::Sender::new(State::Starting),
             to,
             pid: child.id(),
-            traffic: Mutex::default(),
             notices: Mutex::default(),
             ending: false.into(),
         });
@@ -167,7 +154,7 @@ impl Process {
             State::Failed { error, .. } => (format!("failed: {error}"), None),
             State::Ended { error } => (error.map_or("ended".to_owned(), |e| format!("ended: {e}")), None),
         };
-        Row { wanted: self.wanted.clone(), state, way, traffic: *lock(&self.traffic) }
+        Row { wanted: self.wanted.clone(), state, way }
     }
 
     pub(super) fn take_notices(&self) -> Vec<String> {

@@ -237,7 +237,9 @@ impl Engine for OchreEngine {
         if !self.setup.contains(&message) {
             self.set_up(message, |m| matches!(m, ToWorker::TrapOpens { .. })).await;
         }
-        Ok(())
+        // One that is still starting is told with its other settings.
+        let silent = tokio::sync::mpsc::channel(1).0;
+        self.desk(&silent).await.map(drop)
     }
 
     async fn shutdown(&mut self) {

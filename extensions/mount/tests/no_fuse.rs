@@ -1,0 +1,397 @@
+//! A mount where the host forbids FUSE: by trapped opens, driven as the kernel does, from the outside.
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use ochre_mount::seccomp::Supervisor;
+use ochre_mount::{FromMount, MountConfig, WayName};
+use ochre_servers::BlobServer;
+use support::*;
+
+const CHECKS: &str = env!("CARGO_BIN_EXE_ochre-mount-checks");
+/// No run of the checks takes longer, unless it hangs.
+const RUN_LIMIT: &str = "150";
+
+/// A server with the files of the checks below `data/`.
+fn filled() -> BlobServer {
+    let server = server();
+    for (name, text) in [("a.txt", "alpha"), ("sub/b.txt", "beta"), ("sub/deep/c.txt", "gamma"), ("empty", ""), ("naïve file.txt", "naïve")] {
+        server.put("c", &format!("data/{name}"), text.as_bytes().to_vec());
+    }
+    let big = Command::new(CHECKS).args(["fill", "20000003"]).output().expect("the checks start").stdout;
+    server.put("c", "data/big.bin", big);
+    server
+}
+
+fn trapped(server: &BlobServer, directory: &Path) -> MountConfig {
+    MountConfig { way: Some(WayName::Seccomp), ..config(server, "data", directory) }
+}
+
+/// Runs a program that takes the configuration on its stdin; ends it when it hangs.
+fn run(mut command: Command, config: &MountConfig) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    child.stdin.take().expect("piped").write_all(config.to_wire().as_bytes()).expect("it reads");
+    child.wait_with_output().expect("it ends")
+}
+
+fn supervise(directory: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", RUN_LIMIT, CHECKS, "supervise"]).arg(directory).args(words);
+    command
+}
+
+/// What it printed; it must have succeeded.
+fn succeeded(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
+    out
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+/// SEMANTICS: "Where the host forbids FUSE, cells and the programs that they start read a mounted directory all the same."
+#[test]
+fn reads_by_trapped_opens() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let config = MountConfig { read_only: true, ..trapped(&server, &directory) };
+    let printed = succeeded(&run(supervise(&directory, &[CHECKS, "read", path(&directory)]), &config));
+    assert_eq!(printed.lines().count(), 9, "{printed}");
+    assert!(!directory.exists(), "nothing is left behind");
+}
+
+#[test]
+fn writes_by_trapped_opens() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let config = MountConfig { overwrite: true, ..trapped(&server, &directory) };
+    let printed = succeeded(&run(supervise(&directory, &[CHECKS, "write", path(&directory)]), &config));
+    assert_eq!(printed.lines().count(), 7, "{printed}");
+    let text = |name: &str| server.get("c", &format!("data/{name}")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert_eq!((text("w-new.txt").as_deref(), text("w-replaced").as_deref(), text("w-moved").as_deref()), (Some("one two"), Some("new"), Some("hello\n")));
+    assert_eq!((text("w-dir/inner/f").as_deref(), text("w-from"), text("w-to"), text("w-python2")), (Some("f"), None, None, None));
+    assert_eq!(server.get("c", "data/w-large").map(|bytes| bytes.len()), Some(20_000_003));
+    assert!(!directory.exists(), "nothing is left behind");
+}
+
+/// What an open costs below the filter; said in SEMANTICS.md.
+#[test]
+fn opens_elsewhere_stay_cheap() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let native = succeeded(&run(supervise(&directory, &["true"]), &trapped(&server, &directory)));
+    assert_eq!(native, "");
+    let (_folder, directory) = ground();
+    let printed = succeeded(&run(supervise(&directory, &[CHECKS, "opens", path(&directory), "2000"]), &trapped(&server, &directory)));
+    eprintln!("{printed}");
+    let first: f64 = printed.split_whitespace().nth(2).expect("a number").parse().expect("a number");
+    assert!(first < 2000.0, "{printed}");
+}
+
+/// The kernel's part, in this process: a supervisor, and programs under its filter.
+struct Kernel {
+    supervisor: Supervisor,
+}
+
+impl Kernel {
+    fn over(directory: &Path) -> Self {
+        let supervisor = Supervisor::new().expect("a socket");
+        supervisor.add(directory).expect("the mount process answers");
+        Self { supervisor }
+    }
+
+    /// A program whose opens are trapped.
+    fn command(&self, words: &[&str]) -> Command {
+        let wrapper = self.supervisor.wrapper(Path::new(CHECKS));
+        let mut command = Command::new("timeout");
+        command.args(["-k", "5", RUN_LIMIT]).args(wrapper).args(words).stdin(Stdio::null());
+        command
+    }
+
+    fn shell(&self, line: &str) -> Output {
+        self.command(&["sh", "-c", line]).output().expect("a shell")
+    }
+
+    fn python(&self, script: &str) -> Child {
+        let mut command = self.command(&["python3", "-u", "-c", script]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("python3 is installed")
+    }
+}
+
+fn error_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A directory for a user without privileges, with the programs, which lie where that user may not go.
+fn for_anybody() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().expect("a directory");
+    let root = folder.path().canonicalize().expect("it is there");
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permissions");
+    open(&root, 0o755);
+    for program in [CHECKS, env!("CARGO_BIN_EXE_ochre-mount")] {
+        let copy = root.join(Path::new(program).file_name().expect("a name"));
+        fs::copy(program, &copy).expect("a copy");
+        open(&copy, 0o755);
+    }
+    let (own, temporary) = (root.join("own"), root.join("tmp"));
+    for made in [&own, &temporary] {
+        fs::create_dir(made).expect("a directory");
+        open(made, 0o777);
+    }
+    (folder, root, own)
+}
+
+/// What stands before a command so that it runs as a user who is not root, without capabilities, in a user namespace of its own where there is one.
+const POWERLESS: &[&str] = &["setpriv", "--reuid", "65532", "--regid", "65532", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"];
+
+/// SEMANTICS: "Trapping opens needs no privilege." As a user who is not root, with all capabilities dropped.
+#[test]
+fn reads_as_a_user_without_privileges() {
+    let server = filled();
+    let (_folder, root, own) = for_anybody();
+    let directory = own.join("mount");
+    let checks = root.join("ochre-mount-checks");
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", RUN_LIMIT]);
+    if rustix::process::geteuid().is_root() {
+        command.args(POWERLESS);
+    }
+    command.arg("env").arg(format!("TMPDIR={}", root.join("tmp").display())).arg(&checks).args(["supervise", path(&directory)]).arg(&checks).args(["read", path(&directory)]);
+    let config = MountConfig { read_only: true, ..trapped(&server, &directory) };
+    let printed = succeeded(&run(command, &config));
+    assert_eq!(printed.lines().count(), 9, "{printed}");
+    assert!(!directory.exists(), "nothing is left behind");
+}
+
+/// The same inside a container: podman and runc, all capabilities dropped, no new privileges, the default seccomp profile, no `/dev/fuse`.
+#[test]
+fn reads_inside_a_container_without_privileges() {
+    let server = filled();
+    let (folder, root, _own) = for_anybody();
+    let directory = Path::new("/tmp/mount");
+    let config = MountConfig { read_only: true, way: None, ..trapped(&server, directory) };
+    let rootfs = root.join("rootfs");
+    for name in ["usr", "etc", "tmp", "proc", "sys", "dev", "run", "ochre", "var/tmp"] {
+        fs::create_dir_all(rootfs.join(name)).expect("a directory");
+    }
+    for name in ["bin", "lib", "lib64", "sbin"] {
+        std::os::unix::fs::symlink(format!("usr/{name}"), rootfs.join(name)).expect("a link");
+    }
+    let configuration = root.join("containers.conf");
+    fs::write(
+        &configuration,
+        "[containers]\ndefault_ulimits = [\"nofile=1024:1024\",\"nproc=1024:1024\"]\n[network]\nnetwork_backend=\"netavark\"\n[engine]\nruntime=\"runc\"\n\
+         cgroup_manager=\"cgroupfs\"\nevents_logger=\"file\"\nhelper_binaries_dir=[\"/usr/lib/podman\",\"/usr/libexec/podman\"]\n",
+    )
+    .expect("it writes");
+    let mut command = Command::new("timeout");
+    command.env("CONTAINERS_CONF", &configuration).args(["-k", "5", RUN_LIMIT, "podman", "--root", path(&root.join("storage")), "--runroot", path(&root.join("run"))]);
+    command.args(["run", "--rm", "-i", "--network=host", "--user", "65532", "--cap-drop=all", "--security-opt", "no-new-privileges", "--read-only", "--tmpfs", "/tmp:rw,mode=1777"]);
+    command.args(["-v", "/usr:/usr:ro", "-v", "/etc:/etc:ro", "-v"]).arg(format!("{}:/ochre:ro", root.display())).arg("--rootfs").arg(&rootfs);
+    command.args(["/ochre/ochre-mount-checks", "supervise", "/tmp/mount", "/ochre/ochre-mount-checks", "read", "/tmp/mount"]);
+    let output = run(command, &config);
+    let started = error_of(&output).contains("\"say\"");
+    assert!(started, "podman and runc could not start a container (`cargo xtask test` installs them): {}", error_of(&output));
+    let printed = succeeded(&output);
+    assert_eq!(printed.lines().count(), 9, "{printed}");
+    let said = error_of(&output);
+    assert!(said.contains("\"way\":\"seccomp\"") && said.contains("FUSE: /dev/fuse cannot be opened"), "{said}");
+    drop(folder);
+}
+
+/// SEMANTICS: "Without FUSE, a file that was opened keeps its version; the next open sees the store's." Within the time for which names are believed.
+#[test]
+fn a_new_version_is_fetched_anew() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let mount = Mount::start(&MountConfig { names_ttl_ms: 50, ..trapped(&server, &directory) });
+    let kernel = Kernel::over(&directory);
+    let script = format!("import sys\nf = open('{0}/a.txt')\nprint('opened')\nsys.stdin.readline()\nprint(f.read(), open('{0}/a.txt').read())", directory.display());
+    let mut child = kernel.python(&script);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "opened");
+    server.put("c", "data/a.txt", "omega, longer");
+    std::thread::sleep(Duration::from_millis(60));
+    child.stdin.take().expect("piped").write_all(b"go\n").expect("it reads");
+    assert_eq!(lines.next().expect("a line").expect("text"), "alpha omega, longer");
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(mount.end(), None);
+}
+
+/// SEMANTICS: "Without FUSE, a written file is in the store when its close returns, all of it or nothing." A close that could not do that is an error.
+#[test]
+fn the_error_of_an_upload_comes_at_close() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let mount = Mount::start(&trapped(&server, &directory));
+    let kernel = Kernel::over(&directory);
+    let script = format!(
+        "import sys\nf = open('{0}/w-x', 'w')\nf.write('mine')\nf.flush()\nprint('opened')\nsys.stdin.readline()\n\
+         try:\n    f.close()\n    print('closed')\nexcept OSError as e:\n    print(e.errno)\n\
+         with open('{0}/w-y', 'w') as f:\n    f.write('whole')\nprint(open('{0}/w-y').read())",
+        directory.display()
+    );
+    let mut child = kernel.python(&script);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut line = || lines.next().map(|line| line.expect("text")).unwrap_or_default();
+    assert_eq!(line(), "opened");
+    assert_eq!(server.get("c", "data/w-x"), None, "nothing of an unfinished file is seen");
+    server.put("c", "data/w-x", "somebody else's");
+    child.stdin.take().expect("piped").write_all(b"go\n").expect("it reads");
+    assert_eq!(line(), libc_eexist());
+    assert_eq!(line(), "whole");
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(server.get("c", "data/w-x").as_deref(), Some(&b"somebody else's"[..]));
+    assert_eq!(server.get("c", "data/w-y").as_deref(), Some(&b"whole"[..]));
+    assert_eq!(mount.end(), None);
+}
+
+fn libc_eexist() -> String {
+    rustix::io::Errno::EXIST.raw_os_error().to_string()
+}
+
+/// SEMANTICS: "Without FUSE, what a killed program had not closed is not written."
+#[test]
+fn a_killed_writer_publishes_nothing() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let mount = Mount::start(&trapped(&server, &directory));
+    let kernel = Kernel::over(&directory);
+    let script = format!("import os, signal\nf = open('{}/w-x', 'w')\nf.write('half')\nf.flush()\nos.kill(os.getpid(), signal.SIGKILL)", directory.display());
+    let output = kernel.python(&script).wait_with_output().expect("it ends");
+    assert!(!output.status.success());
+    let said = wait("the user is told", || mount.try_next().ok_or_else(String::new));
+    assert!(matches!(&said, FromMount::Warning { text } if text.contains("w-x")), "{said:?}");
+    assert_eq!(server.get("c", "data/w-x"), None);
+    assert_eq!(mount.end(), None);
+}
+
+/// SEMANTICS: "Without FUSE, nothing is replaced or deleted that the mount may not."
+#[test]
+fn rights_are_kept() {
+    let server = filled();
+    for (read_only, words) in [(false, ["Operation not permitted", "Operation not permitted", "made"]), (true, ["Read-only file system", "Read-only file system", "Read-only file system"])] {
+        let (_folder, directory) = ground();
+        let mount = Mount::start(&MountConfig { read_only, ..trapped(&server, &directory) });
+        let kernel = Kernel::over(&directory);
+        for (line, expected) in ["echo x > a.txt", "rm a.txt", "echo x > w-made && echo made >&2"].iter().zip(words) {
+            let output = kernel.shell(&format!("cd '{}' && LC_ALL=C {line}", directory.display()));
+            assert!(error_of(&output).contains(expected), "{line}: {}", error_of(&output));
+        }
+        assert_eq!(server.get("c", "data/a.txt").as_deref(), Some(&b"alpha"[..]));
+        assert_eq!(mount.end(), None);
+        server.remove("c", "data/w-made");
+    }
+}
+
+/// SEMANTICS: "Without FUSE, a dead server or mount process is an input/output error, and never a hang." What is elsewhere goes on; a later mount takes away what was left.
+#[test]
+fn dead_servers_and_mount_processes_are_errors() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let config = MountConfig { names_ttl_ms: 60_000, answer_limit_ms: 1500, ..trapped(&server, &directory) };
+    let mut mount = Mount::start(&config);
+    let kernel = Kernel::over(&directory);
+    let line = format!("cd '{}' && cat sub/b.txt && LC_ALL=C cat a.txt; cat /etc/hostname > /dev/null && echo elsewhere", directory.display());
+    assert_eq!(succeeded(&kernel.shell(&line)), "betaalphaelsewhere\n");
+    mount.kill();
+    let began = Instant::now();
+    let output = kernel.shell(&format!("cat /etc/hostname > /dev/null && echo elsewhere; LC_ALL=C cat '{}/a.txt'", directory.display()));
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert!(String::from_utf8_lossy(&output.stdout) == "elsewhere\n" && error_of(&output).contains("Input/output error"), "{output:?}");
+    // What the killed one left is taken away, and the next one works.
+    let mount = Mount::start(&config);
+    let kernel = Kernel::over(&directory);
+    assert_eq!(succeeded(&kernel.shell(&line)), "betaalphaelsewhere\n");
+    drop(server);
+    let began = Instant::now();
+    let output = kernel.shell(&format!("LC_ALL=C cat '{}/big.bin' | wc -c; LC_ALL=C cat '{}/sub/deep/c.txt'", directory.display(), directory.display()));
+    assert!(error_of(&output).contains("Input/output error") && began.elapsed() < Duration::from_secs(60), "{:?} {output:?}", began.elapsed());
+    assert_eq!(mount.end(), None);
+    assert_eq!(fs::read_dir(&directory).map_or(0, Iterator::count), 0, "nothing is left behind");
+}
+
+/// SEMANTICS: "A process whose kernel is gone does not hang in an open."
+#[test]
+fn a_killed_supervisor_leaves_no_process_hanging() {
+    let server = filled();
+    let (folder, directory) = ground();
+    let alive = folder.path().join("alive");
+    let config = trapped(&server, &directory);
+    let mut command = Command::new(CHECKS);
+    command.arg("supervise").arg(&directory).args(["python3", "-c"]);
+    command.arg(format!("import os\nopen('{}', 'w').write(str(os.getpid()))\nwhile True:\n    open('{}/a.txt').read()", alive.display(), directory.display()));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    child.stdin.take().expect("piped").write_all(config.to_wire().as_bytes()).expect("it reads");
+    let pid = wait("the program runs", || fs::read_to_string(&alive).ok().filter(|text| !text.is_empty()).ok_or_else(String::new));
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    wait("the trapped program ends", || if Path::new(&format!("/proc/{pid}")).exists() { Err(format!("{pid} is there")) } else { Ok(()) });
+    wait("the mount process leaves nothing", || if directory.exists() { Err("the directory is there".to_owned()) } else { Ok(()) });
+}
+
+fn synced(server: &BlobServer, directory: &Path) -> MountConfig {
+    MountConfig { way: Some(WayName::Synced), ..config(server, "data", directory) }
+}
+
+fn checked(what: &str, directory: &Path) {
+    succeeded(&Command::new("timeout").args(["-k", "5", RUN_LIMIT, CHECKS, what, path(directory)]).output().expect("the checks start"));
+}
+
+/// SEMANTICS: "Where neither works, the location is copied into the directory and what changes there is sent back."
+#[test]
+fn the_synced_folder_passes_the_same_checks() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let mount = Mount::start(&MountConfig { overwrite: true, ..synced(&server, &directory) });
+    checked("read", &directory);
+    checked("write", &directory);
+    fs::write(directory.join("a.txt"), "changed").expect("it writes");
+    assert_eq!(mount.end(), None);
+    let text = |name: &str| server.get("c", &format!("data/{name}")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert_eq!((text("w-new.txt").as_deref(), text("w-moved").as_deref(), text("w-dir/inner/f").as_deref()), (Some("one two"), Some("hello\n"), Some("f")));
+    assert_eq!((text("a.txt").as_deref(), text("w-from"), text("w-python2")), (Some("changed"), None, None));
+    assert_eq!(server.get("c", "data/w-large").map(|bytes| bytes.len()), Some(20_000_003));
+    assert!(!directory.exists(), "nothing is left behind");
+}
+
+/// SEMANTICS: "A synced folder never overwrites another version silently."
+#[test]
+fn a_conflict_keeps_both_versions() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let mount = Mount::start(&MountConfig { overwrite: true, ..synced(&server, &directory) });
+    server.put("c", "data/a.txt", "theirs");
+    fs::write(directory.join("a.txt"), "mine, longer").expect("it writes");
+    let said = mount.next();
+    assert!(matches!(&said, FromMount::Warning { text } if text.contains("a.txt.conflict")), "{said:?}");
+    assert_eq!(fs::read_to_string(directory.join("a.txt")).expect("it reads"), "theirs");
+    assert_eq!(fs::read_to_string(directory.join("a.txt.conflict")).expect("it reads"), "mine, longer");
+    assert_eq!(server.get("c", "data/a.txt").as_deref(), Some(&b"theirs"[..]));
+    let lost = mount.end().expect("a file is left");
+    assert!(lost.contains("1 files") && directory.join("a.txt.conflict").exists(), "{lost}");
+    let (_folder, directory) = ground();
+    let small = Mount::spawn(&MountConfig { cache: 1000, ..synced(&server, &directory) });
+    assert!(matches!(small.next(), FromMount::Failed { error, .. } if error.contains("--cache")), "a bound");
+}
+
+/// The same checks through FUSE.
+#[test]
+fn fuse_passes_the_same_checks() {
+    let server = filled();
+    let (_folder, directory) = ground();
+    let mount = Mount::start(&MountConfig { overwrite: true, ..config(&server, "data", &directory) });
+    checked("read", &directory);
+    checked("write", &directory);
+    assert_eq!(mount.end(), None);
+    assert_eq!(server.get("c", "data/w-large").map(|bytes| bytes.len()), Some(20_000_003));
+}
