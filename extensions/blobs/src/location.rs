@@ -197,7 +197,7 @@ fn bucket(url: &str, scheme: Scheme, rest: &str) -> Result<Location> {
 fn file(url: &str, rest: &str) -> Result<Location> {
     let rest = rest.strip_prefix("localhost").unwrap_or(rest);
     let Some(path) = rest.strip_prefix('/') else {
-        return Err(bad(url, "files need an absolute path", Some("file:///home/me/data has three slashes")));
+        return Err(bad(url, "files need an absolute path", Some("file:///home/user/data has three slashes")));
     };
     Ok(Location { scheme: Scheme::File, account: None, container: String::new(), path: path_of(url, path)? })
 }

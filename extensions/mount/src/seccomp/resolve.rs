@@ -2,7 +2,7 @@
 //! descriptor in `/proc`; what is not there yet is resolved as far as it is there.
 //!
 //! ```text
-//! "../x/new.csv" of thread 7 --/proc/7/cwd/../x/new.csv--> not there --/proc/7/cwd/../x--> /home/u/data/x  +  new.csv
+//! "../x/new.csv" of thread 7 --/proc/7/cwd/../x/new.csv--> not there --/proc/7/cwd/../x--> /home/user/data/x  +  new.csv
 //! ```
 
 use std::ffi::OsStr;
