@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Crates that are linked into cells or run them: built with the prelude's flags, in the prelude's target directory.
-const CELL_SIDE: [&str; 6] = ["ochre-prelude", "ochre-runtime", "ochre-worker", "ochre-frames", "ochre-plots", "ochre-stores"];
+const CELL_SIDE: [&str; 8] = ["ochre-prelude", "ochre-runtime", "ochre-worker", "ochre-frames", "ochre-plots", "ochre-stores", "ochre-logging", "ochre-ml"];
 /// Lines of a failed test's log that are repeated on the terminal.
 const LOG_TAIL: usize = 150;
 
