@@ -188,6 +188,14 @@ fn one(plan: &Plan, server: &std::sync::Arc<Server>, task: Task, contender: Cont
             return;
         }
     };
+    let there = || std::fs::metadata(plan.scratch.join("upload")).is_ok_and(|file| file.len() == plan.upload);
+    if task == Task::Upload && contender == Contender::Store && !there() {
+        // Here, so that its writing is no part of the measurement.
+        if let Err(error) = std::fs::write(plan.scratch.join("upload"), vec![7; plan.upload as usize]) {
+            samples.trouble = Some(format!("no file to upload: {error}"));
+            return;
+        }
+    }
     let (sender, done) = mpsc::channel();
     let busy = || Some(cpu("self")? + mounted.as_ref().map_or(Some(0.0), Mounted::cpu)?);
     let before = busy();
@@ -228,7 +236,7 @@ impl Sizes {
 
 struct Job {
     directory: Option<PathBuf>,
-    /// A file to upload.
+    /// A file to upload, which is there.
     file: PathBuf,
     sizes: Sizes,
     server: std::sync::Arc<Server>,
@@ -275,10 +283,7 @@ impl Job {
             Task::Random(length, together) => store.read_at("huge/one", &places(sizes.huge, length), length, together),
             Task::SmallFiles => store.read_all("small/", sizes.small, TOGETHER),
             Task::Names => store.list("names/", sizes.names),
-            Task::Upload => {
-                std::fs::write(&self.file, vec![7; sizes.upload as usize])?;
-                store.upload(&self.file, "upload/store")
-            }
+            Task::Upload => store.upload(&self.file, "upload/store"),
         }
     }
 
