@@ -32,7 +32,7 @@ pub struct Store {
 /// `file:///…`, `azureml://datastores/NAME/paths/…`. Nothing is asked before the first operation, which also tells
 /// when the URL is wrong.
 ///
-/// ```ignore
+/// ```text
 /// let pictures = ochre::store("az://pictures@myaccount/cats");
 /// pictures.write("hello.txt", "hello")?;
 /// let bytes = pictures.read("hello.txt")?;

@@ -32,8 +32,6 @@ pub(crate) struct Archive {
     pub(crate) entries: Vec<Entry>,
     /// Bytes of all files, unpacked.
     pub(crate) total: u64,
-    /// Bytes of all files in the archive.
-    pub(crate) packed: u64,
 }
 
 impl Archive {
@@ -45,7 +43,7 @@ impl Archive {
         let mut entries = entries(&bytes, found.end.entries, found.prefix)?;
         set_bounds(&mut entries, found.directory_at)?;
         check_names(&entries)?;
-        let archive = Self { total: sum(&entries, |e| e.size), packed: sum(&entries, |e| e.compressed), entries };
+        let archive = Self { total: sum(&entries, |e| e.size), entries };
         archive.check_total(source.size(), limits)?;
         Ok(archive)
     }

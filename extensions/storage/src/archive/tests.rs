@@ -214,7 +214,7 @@ fn honest() -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
     files.push(("zeros.bin".into(), vec![0; 30_000_000]));
     files.push(("empty".into(), Vec::new()));
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    writer.set_comment("PK\x05\x06 a comment that looks like an end");
+    writer.set_comment("PK\x05\x06 a comment that looks like an end").expect("is short");
     writer.add_directory("folder", SimpleFileOptions::default()).expect("a directory");
     for (at, (name, bytes)) in files.iter().enumerate() {
         let method = if at % 3 == 0 { zip::CompressionMethod::Stored } else { zip::CompressionMethod::Deflated };
