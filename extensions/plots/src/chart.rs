@@ -1,6 +1,8 @@
 //! What is asked for: `ochre::plot(&df).line("x", "y").color("c")`. Nothing is looked at before the chart is shown.
-use crate::figure::Figure;
-use crate::{PlotError, Plots, draw, picture, spec};
+use crate::draft::Draft;
+use crate::{PlotError, Plots, picture};
+use ochre_charts::figure::{Figure, Mark};
+use ochre_charts::{draw, encode, spec};
 use ochre_runtime::{Data, Mime, Show};
 use polars::prelude::DataFrame;
 
@@ -10,17 +12,6 @@ const SIZE: (f64, f64) = (480.0, 300.0);
 const PANEL: (f64, f64) = (220.0, 160.0);
 /// Smallest and largest side that is drawn.
 const SIDES: (f64, f64) = (20.0, 4_000.0);
-
-/// How the rows of a layer are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
-    Line,
-    Bar,
-    Point,
-    Area,
-    Histogram,
-    Heatmap,
-}
 
 /// One mark with its columns.
 #[derive(Clone, Debug)]
@@ -150,12 +141,12 @@ impl Chart {
 
     /// The vega-lite specification as JSON text.
     pub fn try_spec(&self) -> Result<String, PlotError> {
-        Ok(spec::write(&Figure::of(self)?).to_string())
+        Ok(spec::write(&self.figure()?).to_string())
     }
 
     /// The chart as the bytes of a PNG file.
     pub fn png(&self) -> Result<Vec<u8>, PlotError> {
-        picture::encode(&draw::figure(&Figure::of(self)?)?)
+        Ok(encode(&draw::figure(&self.figure()?)?)?)
     }
 
     /// Size inside the axes of each panel.
@@ -164,13 +155,18 @@ impl Chart {
         (self.width.unwrap_or(natural.0).clamp(SIDES.0, SIDES.1), self.height.unwrap_or(natural.1).clamp(SIDES.0, SIDES.1))
     }
 
+    /// Looks at the frame and decides all that was left open.
+    fn figure(&self) -> Result<Figure, PlotError> {
+        Draft::of(self)?.decide()
+    }
+
     fn bundle(&self) -> Result<Mime, PlotError> {
-        let figure = Figure::of(self)?;
+        let figure = self.figure()?;
         let picture = draw::figure(&figure)?;
         let (width, height) = (picture.width() / draw::canvas::SCALE, picture.height() / draw::canvas::SCALE);
         let mut mime = Mime::new()
             .with("application/vnd.vegalite.v5+json", Data::Json(spec::write(&figure).to_string()))
-            .with("image/png", Data::Bytes(picture::encode(&picture)?))
+            .with("image/png", Data::Bytes(encode(&picture)?))
             .with_text("text/plain", figure.summary());
         mime.metadata = Some(format!("{{\"image/png\":{{\"width\":{width},\"height\":{height}}}}}"));
         Ok(mime)

@@ -1,10 +1,10 @@
 //! From what was asked to a figure: which columns, which scales, how many rows.
 use crate::PlotError;
-use crate::chart::{Chart, Layer, Mark};
+use crate::chart::{Chart, Layer};
 use crate::field::{Field, Kind};
-use crate::figure::{Axis, Colour, Drawn, Figure, Row};
-use crate::reduce::{self, MARK_LIMIT};
-use crate::scale::{Scale, grouped, number_label, time_label};
+use ochre_charts::figure::{Axis, Colour, Drawn, Figure, Mark, Row};
+use ochre_charts::reduce::{self, MARK_LIMIT};
+use ochre_charts::scale::{self, Scale, grouped, number_label, time_label};
 use std::collections::HashMap;
 
 /// Different values up to which numbers and times get one bar (or cell) each with its name.
@@ -307,6 +307,7 @@ impl<'a> Draft<'a> {
             x,
             y,
             colour,
+            legend: true,
             facet: self.panels.map(|field| (field.name, field.names)),
             layers: self.drawn,
             total: self.chart.frame.height(),
@@ -416,7 +417,7 @@ fn calendar(bins: reduce::Bins, kind: Kind) -> reduce::Bins {
     if kind != Kind::Time {
         return bins;
     }
-    let step = crate::scale::time_step(bins.step);
+    let step = scale::time_step(bins.step);
     let start = (bins.start / step).floor() * step;
     let end = bins.start + bins.step * bins.count as f64;
     reduce::Bins { start, step, count: ((end - start) / step).ceil().max(1.0) as usize }

@@ -26,6 +26,12 @@ pub enum PlotError {
     Drawing(String),
 }
 
+impl From<ochre_charts::DrawError> for PlotError {
+    fn from(error: ochre_charts::DrawError) -> Self {
+        PlotError::Drawing(error.to_string())
+    }
+}
+
 /// How many similar names are worth naming: the longest that reads as one line.
 const LISTED: usize = 30;
 

@@ -96,7 +96,7 @@ impl Field {
     fn label(&self, value: f64) -> String {
         match self.kind {
             Kind::Number => value.to_string(),
-            Kind::Time => crate::scale::time_label(value),
+            Kind::Time => ochre_charts::scale::time_label(value),
             Kind::Name => self.names.get(value as usize).cloned().unwrap_or_default(),
         }
     }

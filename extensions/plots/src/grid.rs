@@ -1,5 +1,5 @@
 //! A labelled grid of pictures: `ochre::images(&list, ImagesGrid::columns(5).labels(names))`.
-use crate::draw::canvas::{Align, Canvas, INK, SCALE, Style, fit};
+use ochre_charts::draw::canvas::{Align, Canvas, INK, SCALE, Style, fit};
 use crate::picture::{Picture, ToPicture};
 use crate::PlotError;
 use image::{DynamicImage, imageops};

@@ -11,15 +11,10 @@
 
 mod chart;
 mod draft;
-mod draw;
 mod error;
 mod field;
-mod figure;
 mod grid;
 mod picture;
-mod reduce;
-mod scale;
-mod spec;
 #[cfg(test)]
 mod tests;
 

@@ -2,7 +2,6 @@
 use crate::{PlotError, Plots};
 use image::{DynamicImage, GenericImageView, ImageBuffer, ImageFormat, Luma, Rgb, Rgba};
 use ochre_runtime::{Data, Mime, Show, shown::escape};
-use std::io::Cursor;
 
 /// Longest side that is sent; larger pictures are made smaller first, since no screen shows more.
 const SIDE_LIMIT: u32 = 2_000;
@@ -168,14 +167,7 @@ fn shown(picture: &DynamicImage) -> Result<Shown, PlotError> {
         picture
     };
     let (width, height) = picture.dimensions();
-    Ok(Shown { media_type: "image/png", bytes: encode(picture)?, width, height, shown_width: enlarged(width, height) })
-}
-
-/// A picture as PNG.
-pub(crate) fn encode(picture: &DynamicImage) -> Result<Vec<u8>, PlotError> {
-    let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png).map_err(|error| PlotError::Drawing(error.to_string()))?;
-    Ok(bytes.into_inner())
+    Ok(Shown { media_type: "image/png", bytes: ochre_charts::encode(picture)?, width, height, shown_width: enlarged(width, height) })
 }
 
 fn enlarged(width: u32, height: u32) -> u32 {
@@ -229,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_file_stays_as_it_is() {
-        let bytes = encode(&grey()).expect("a picture");
+        let bytes = ochre_charts::encode(&grey()).expect("a picture");
         assert_eq!(image(&bytes).bytes(), Ok(&bytes[..]));
         assert_eq!(image(&bytes[..]).size(), Some((2, 1)));
     }

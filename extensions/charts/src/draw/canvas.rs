@@ -1,5 +1,5 @@
 //! A white page to draw on, in CSS pixels: shapes and text by plotters, smoothed by drawing larger.
-use crate::PlotError;
+use crate::DrawError;
 use image::{DynamicImage, RgbImage};
 use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -146,9 +146,9 @@ impl Canvas {
     }
 
     /// The page as a picture.
-    pub fn finish(self) -> Result<DynamicImage, PlotError> {
+    pub fn finish(self) -> Result<DynamicImage, DrawError> {
         if let Some(error) = self.error {
-            return Err(PlotError::Drawing(error));
+            return Err(DrawError(error));
         }
         let (width, height) = (self.width / SMOOTH, self.height / SMOOTH);
         let row = self.width as usize * 3;
@@ -164,7 +164,7 @@ impl Canvas {
             }
         }
         let picture = RgbImage::from_raw(width, height, small);
-        picture.map(DynamicImage::ImageRgb8).ok_or_else(|| PlotError::Drawing("the page has no size".to_owned()))
+        picture.map(DynamicImage::ImageRgb8).ok_or_else(|| DrawError("the page has no size".to_owned()))
     }
 }
 

@@ -11,7 +11,7 @@ mod legend;
 mod marks;
 pub mod palette;
 
-use crate::PlotError;
+use crate::DrawError;
 use crate::figure::{Colour, Drawn, Figure};
 use crate::scale::{Scale, Tick};
 use canvas::{AXIS, Align, Canvas, FAINT, GRID, INK, Style, fit, text_width};
@@ -102,7 +102,7 @@ pub fn is_upward(figure: &Figure, band: f64) -> bool {
 }
 
 /// Draws the figure.
-pub fn figure(figure: &Figure) -> Result<DynamicImage, PlotError> {
+pub fn figure(figure: &Figure) -> Result<DynamicImage, DrawError> {
     let layout = Layout::of(figure);
     let mut canvas = Canvas::new(layout.width, layout.height);
     heading(&mut canvas, figure, layout.inner_width);
@@ -121,7 +121,7 @@ pub fn figure(figure: &Figure) -> Result<DynamicImage, PlotError> {
         }
     }
     axis_titles(&mut canvas, figure, &layout);
-    if let (Some(last), false) = (layout.panels.first(), matches!(figure.colour, Colour::Single)) {
+    if let (Some(last), false) = (layout.panels.first(), matches!(figure.colour, Colour::Single) || !figure.legend) {
         legend::draw(&mut canvas, figure, (layout.legend_left, last.top));
     }
     canvas.finish()

@@ -1,9 +1,17 @@
-//! The decided chart: typed and reduced rows, scales, colours, panels. The draft makes it; it is written as
+//! The decided chart: typed and reduced rows, scales, colours, panels. Whoever has data makes it; it is written as
 //! vega-lite and drawn as PNG.
-use crate::PlotError;
-use crate::chart::{Chart, Mark};
-use crate::draft::Draft;
 use crate::scale::{Scale, grouped};
+
+/// How the rows of a layer are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Line,
+    Bar,
+    Point,
+    Area,
+    Histogram,
+    Heatmap,
+}
 
 /// One mark on the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -56,6 +64,8 @@ pub struct Figure {
     pub x: Axis,
     pub y: Axis,
     pub colour: Colour,
+    /// Whether it says itself what its colours mean; of several charts that share colours, the [`crate::Board`] says it.
+    pub legend: bool,
     /// The facet's column and the names of its panels.
     pub facet: Option<(String, Vec<String>)>,
     pub layers: Vec<Drawn>,
@@ -64,11 +74,6 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Looks at the frame and decides all that was left open.
-    pub fn of(chart: &Chart) -> Result<Self, PlotError> {
-        Draft::of(chart)?.decide()
-    }
-
     /// One line for front ends without pictures.
     pub fn summary(&self) -> String {
         let kind = match self.layers.first().map(|layer| layer.mark) {

@@ -1,12 +1,11 @@
 //! A figure as a vega-lite v5 specification with its data inside.
-use crate::chart::Mark;
 use crate::draw::palette::{self, hex};
 use crate::draw::{BAR_SHARE, UPRIGHT_WIDTH};
-use crate::figure::{Axis, Colour, Drawn, Figure, Row};
+use crate::figure::{Axis, Colour, Drawn, Figure, Mark, Row};
 use crate::scale::{Scale, iso};
 use serde_json::{Map, Value, json};
 
-const SCHEMA: &str = "https://vega.github.io/schema/vega-lite/v5.json";
+pub(crate) const SCHEMA: &str = "https://vega.github.io/schema/vega-lite/v5.json";
 // Fields of the data that are no columns of the frame.
 const TOP: &str = "__top";
 const BASE: &str = "__base";
@@ -17,8 +16,15 @@ const LAYER: &str = "__layer";
 
 /// The specification. Domains and colours are written out, so that it shows what the PNG shows.
 pub fn write(figure: &Figure) -> Value {
+    let mut spec = Map::from_iter([("$schema".to_owned(), json!(SCHEMA))]);
+    spec.extend(part(figure));
+    spec.insert("config".into(), config());
+    Value::Object(spec)
+}
+
+/// The same as a part of another specification.
+pub(crate) fn part(figure: &Figure) -> Map<String, Value> {
     let mut spec = Map::new();
-    spec.insert("$schema".into(), json!(SCHEMA));
     if let Some(title) = title(figure) {
         spec.insert("title".into(), title);
     }
@@ -40,8 +46,12 @@ pub fn write(figure: &Figure) -> Value {
             spec.insert("spec".into(), Value::Object(view));
         }
     }
-    spec.insert("config".into(), json!({ "view": { "stroke": null }, "axis": { "gridColor": "#e6e8eb", "titleFontWeight": "normal" }, "legend": { "titleFontWeight": "normal" } }));
-    Value::Object(spec)
+    spec
+}
+
+/// Looks that all charts have.
+pub(crate) fn config() -> Value {
+    json!({ "view": { "stroke": null }, "axis": { "gridColor": "#e6e8eb", "titleFontWeight": "normal" }, "legend": { "titleFontWeight": "normal" } })
 }
 
 fn title(figure: &Figure) -> Option<Value> {
@@ -159,7 +169,10 @@ fn encoding(figure: &Figure, drawn: &Drawn) -> Map<String, Value> {
     }
     encoding.insert("x".into(), x);
     encoding.insert("y".into(), y);
-    if let Some(colour) = colour(&figure.colour) {
+    if let Some(mut colour) = colour(&figure.colour) {
+        if !figure.legend {
+            colour["legend"] = Value::Null;
+        }
         encoding.insert("color".into(), colour);
     } else {
         encoding.insert("color".into(), json!({ "value": hex(palette::name(0)) }));

@@ -14,6 +14,9 @@ const RAMP: (f64, f64) = (14.0, 140.0);
 
 /// Space that the legend needs beside the panels; none for a chart of one colour.
 pub fn width(figure: &Figure) -> f64 {
+    if !figure.legend {
+        return 0.0;
+    }
     let (title, labels) = match &figure.colour {
         Colour::Single => return 0.0,
         Colour::Names { title, names } => (title, names.iter().take(LINES).map(|name| SWATCH + 6.0 + text_width(name, LABEL)).fold(0.0, f64::max)),
@@ -25,6 +28,7 @@ pub fn width(figure: &Figure) -> f64 {
 /// Height of the legend.
 pub fn height(figure: &Figure) -> f64 {
     match &figure.colour {
+        _ if !figure.legend => 0.0,
         Colour::Single => 0.0,
         Colour::Names { names, .. } => LINE * (names.len().min(LINES + 1) + 1) as f64,
         Colour::Number { .. } => RAMP.1 + LINE + 8.0,

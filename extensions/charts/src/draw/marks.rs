@@ -1,8 +1,7 @@
 //! The marks of one layer in one panel.
 use super::canvas::{Canvas, Rgb};
 use super::{BAR_SHARE, Frame, bar_width, colour_of, point_radius};
-use crate::chart::Mark;
-use crate::figure::{Drawn, Figure, Row};
+use crate::figure::{Drawn, Figure, Mark, Row};
 
 /// Draws the rows of a panel.
 pub fn draw(canvas: &mut Canvas, figure: &Figure, drawn: &Drawn, panel: usize, frame: &Frame) {
