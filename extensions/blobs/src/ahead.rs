@@ -81,6 +81,12 @@ impl Part {
         Arc::new(Self { range, filling, task, _share: share })
     }
 
+    /// Ends its task.
+    #[cfg(test)]
+    pub(crate) fn end(&self) {
+        self.task.abort();
+    }
+
     pub(crate) fn failed(&self) -> bool {
         self.filling.state().failed.is_some()
     }

@@ -32,8 +32,8 @@ struct Inner {
 
 /// Who can let go of what it holds ahead of need.
 pub(crate) trait Holder: Send + Sync {
-    fn last_used(&self) -> Instant;
-    fn let_go(&self);
+    /// Lets go, if it was not used for `idle`. Must not wait for a lock: whoever asks for memory may hold it.
+    fn let_go_if_idle(&self, idle: Duration);
 }
 
 /// Bytes taken from a budget; given back when dropped.
@@ -118,9 +118,7 @@ impl Budget {
     fn reclaim(&self) {
         let holders: Vec<_> = self.inner.holders.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
         for holder in holders {
-            if holder.last_used().elapsed() >= IDLE {
-                holder.let_go();
-            }
+            holder.let_go_if_idle(IDLE);
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use object_store::path::Path;
@@ -154,12 +154,16 @@ impl Reader {
 }
 
 impl Holder for Shared {
-    fn last_used(&self) -> Instant {
-        self.state().used
-    }
-
-    fn let_go(&self) {
-        let mut state = self.state();
+    fn let_go_if_idle(&self, idle: Duration) {
+        // A reader that is locked is at work. It may be the one that asks for memory: to wait for its lock would be to wait for ever.
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        if state.used.elapsed() < idle {
+            return;
+        }
         let consumers = std::mem::take(&mut state.consumers);
         // Whoever goes on begins anew where it was.
         consumers.iter().for_each(|consumer| state.end(consumer.position));
@@ -292,6 +296,21 @@ fn cut(blocks: &[(u64, Bytes)], range: &Range<u64>) -> Bytes {
     whole.freeze()
 }
 
+/// The end of the task of a part. Whoever waits for the part is told also when the task does not come to its end.
+struct Ending<'a> {
+    source: &'a Source,
+    filling: &'a Filling,
+    ended: bool,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.filling.fail(self.source.container.internal("reading", &self.source.meta.path, "the task that fetched it was ended"));
+        }
+    }
+}
+
 impl Source {
     fn failed(&self, error: &object_store::Error) -> BlobError {
         match self.container.failed("reading", &self.meta.path, error) {
@@ -319,6 +338,7 @@ impl Source {
 
     /// The task of a part.
     async fn fill(self: Arc<Self>, range: Range<u64>, filling: Arc<Filling>) {
+        let mut ending = Ending { source: &self, filling: &filling, ended: false };
         let filled = match &self.cache {
             None => self.fetch_into(range, |piece| filling.push(piece)).await,
             Some(_) => self.fill_through_cache(range, &filling).await,
@@ -326,6 +346,7 @@ impl Source {
         if let Err(error) = filled {
             filling.fail(error);
         }
+        ending.ended = true;
     }
 
     async fn fetch_into(&self, range: Range<u64>, mut take: impl FnMut(Bytes)) -> Result<()> {
@@ -393,5 +414,24 @@ impl Source {
             blocks.push((index, bytes));
         }
         Ok(cut(&blocks, &range))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Faults, Faulty, Mode};
+
+    #[tokio::test]
+    async fn a_part_whose_task_is_ended_is_an_error_and_no_wait() {
+        let store = Faulty::new(1, Faults { silent: 1000, ..Faults::default() });
+        let good = Container::over(store.good());
+        let meta = good.write("a", Bytes::from_static(b"abc"), Mode::Create).await.expect("written");
+        let reader = Container::over(Arc::new(store)).reader_of(meta, ReadOptions::default()).expect("a reader");
+        let parts = reader.shared.plan(&(0..3)).expect("a part");
+        tokio::task::yield_now().await;
+        parts[0].end();
+        let ended = tokio::time::timeout(Duration::from_secs(30), gather(&parts, 0..3)).await.expect("no wait");
+        assert!(matches!(ended, Err(BlobError::Internal { .. })), "{ended:?}");
     }
 }

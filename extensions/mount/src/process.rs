@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use ochre_blobs::{BlobError, Container, Location, Scheme};
+use ochre_blobs::{BlobError, Container, Location};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -41,6 +41,8 @@ pub fn main() -> u8 {
 /// Runs the mount process on this process's stdin and stdout, and returns its exit code: 0 when it ended as asked, 1 when there was no mount or
 /// something was lost. The caller exits at once then: a thread still reads stdin.
 pub async fn serve() -> u8 {
+    // In a fork of this process, which must be readable for it: so before there is a credential, and before it is hardened.
+    let _tried = Seccomp::new(Arc::new(drop)).probe();
     harden();
     let Ok(mut terminated) = signal(SignalKind::terminate()) else { return 1 };
     let _ignored = signal(SignalKind::interrupt());
@@ -107,7 +109,8 @@ async fn take(config: &MountConfig, pipe: &Pipe, way: WayName, end: &mut (impl F
     let mut told = false;
     loop {
         let (directory, location) = (config.directory.clone(), config.location.clone());
-        let ground = tokio::task::spawn_blocking(move || mounts::prepare(&directory, &location)).await;
+        let copies = way == WayName::Synced;
+        let ground = tokio::task::spawn_blocking(move || mounts::prepare(&directory, &location, copies)).await;
         match ground.map_err(|error| MountError::System { doing: "looking at the directory", source: error.into() })?? {
             Ground::Free { made } => return Ok(Some(made)),
             Ground::Same => {}
@@ -170,8 +173,8 @@ async fn open(config: &MountConfig, pipe: &Pipe) -> Result<Opened, MountError> {
     let location = Location::parse(&config.location).map_err(store)?;
     let grants = pipe.grants(config.grant.as_ref()).map_err(store)?;
     let container = Container::open(&location, grants).await.map_err(store)?;
-    // A folder of this machine is a container as a whole.
-    let root = if location.scheme == Scheme::File { String::new() } else { location.path.trim_matches('/').to_owned() };
+    // Of a folder of this machine too: its container is the whole file system.
+    let root = location.path.trim_matches('/').to_owned();
     let first = async {
         let prefix = if root.is_empty() { String::new() } else { format!("{root}/") };
         container.list(&prefix).next().await.transpose()

@@ -415,6 +415,8 @@ fn a_folder_of_this_machine_can_be_mounted() {
     assert_eq!(fs::read_to_string(store.path().join("d/c")).unwrap(), "gamma");
     assert_eq!(fs::read_to_string(store.path().join("d/a")).unwrap(), "alpha");
     assert!(!store.path().join("a").exists());
+    let top: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(top, ["d"], "the folder, and not the file system that it lies in");
     let mut names: Vec<_> = fs::read_dir(mount.path("d")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["a", "b", "c"]);

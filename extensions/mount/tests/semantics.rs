@@ -170,8 +170,10 @@ fn a_program_that_is_killed_while_it_writes_leaves_nothing() {
     let mount = Mount::start(&config(&server, "", &directory));
     for size in [1000, 5_000_000] {
         let path = mount.path("half");
-        let mut writer = std::process::Command::new("sh")
-            .args(["-c", "exec 3>\"$0\"; head -c \"$1\" /dev/zero >&3; echo written; exec sleep 100"])
+        // Not a shell, which closes the file each time that it has redirected a program to it.
+        let script = "import sys, time; f = open(sys.argv[1], 'wb', buffering=0); f.write(bytes(int(sys.argv[2]))); print('written', flush=True); time.sleep(100)";
+        let mut writer = std::process::Command::new("python3")
+            .args(["-c", script])
             .args([path.as_os_str(), size.to_string().as_ref()])
             .stdout(std::process::Stdio::piped())
             .spawn()

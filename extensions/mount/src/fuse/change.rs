@@ -91,7 +91,10 @@ impl Core {
         let handle = self.handle(handle)?;
         let Handle::Writing(path, writing) = &*handle else { return Ok(()) };
         if writing.opener.was_killed() {
-            writing.abandon().await;
+            // What it closed before it was killed is stored, and stays.
+            if writing.is_unpublished() {
+                writing.abandon().await;
+            }
             return Ok(());
         }
         if !writing.opener.is(thread) {

@@ -14,6 +14,7 @@ use fuser::{
 use tokio::runtime::Handle as Runtime;
 
 use super::core::{Core, Handle};
+use super::watch::Watch;
 use crate::names;
 use crate::tree::Entry;
 
@@ -33,17 +34,19 @@ const BLOCKS: u64 = 1 << 50;
 pub(super) struct Mounted {
     pub(super) core: Arc<Core>,
     pub(super) runtime: Runtime,
+    pub(super) watch: Watch,
 }
 
 impl Mounted {
     /// Runs `work` within the limit of answers and hands its result to `done`.
-    fn answer<T: Send + 'static, W>(&self, thread: u32, work: impl FnOnce(Arc<Core>) -> W, done: impl FnOnce(Result<T, Errno>) + Send + 'static)
+    pub(super) fn answer<T: Send + 'static, W>(&self, thread: u32, work: impl FnOnce(Arc<Core>) -> W, done: impl FnOnce(Result<T, Errno>) + Send + 'static)
     where
         W: Future<Output = Result<T, Errno>> + Send + 'static,
     {
         let core = self.core.clone();
         let work = work(core.clone());
-        self.runtime.spawn(async move { done(core.limits.answer(thread, work).await) });
+        let once = self.watch.once(core.limits.answers_within(), done);
+        self.runtime.spawn(async move { once.answer(core.limits.answer(thread, work).await) });
     }
 
     /// The same within the limit of closes.
@@ -53,7 +56,8 @@ impl Mounted {
     {
         let core = self.core.clone();
         let work = work(core.clone());
-        self.runtime.spawn(async move { done(core.limits.close(thread, work).await) });
+        let once = self.watch.once(core.limits.closes_within(), done);
+        self.runtime.spawn(async move { once.answer(core.limits.close(thread, work).await) });
     }
 }
 

@@ -1,5 +1,5 @@
 //! How long anything may take: every operation that asks the store runs within a limit and ends early when the program that waits for it is
-//! interrupted. So no program ever hangs on a mount.
+//! interrupted. So no program ever hangs on a mount. (Where even the limits do not come, `watch.rs` answers.)
 //!
 //! The kernel tells a file system of interrupts by a request that fuser answers itself, so whether a signal waits for the program's thread is read
 //! from `/proc`, which is exact: the signal stays pending until our answer lets the system call return.
@@ -32,13 +32,23 @@ impl Limits {
         self.within(self.limit(), waiting, work).await
     }
 
+    /// The longest that an answer may take.
+    pub(super) fn answers_within(&self) -> Duration {
+        self.answer
+    }
+
+    /// The longest that a close may take.
+    pub(super) fn closes_within(&self) -> Duration {
+        self.close.max(self.answer)
+    }
+
     fn limit(&self) -> Duration {
         if self.sick.load(Ordering::Relaxed) { self.answer.min(SICK_LIMIT) } else { self.answer }
     }
 
     /// Runs an operation within the limit of closing a written file.
     pub(super) async fn close<T>(&self, waiting: u32, work: impl Future<Output = Result<T, Errno>>) -> Result<T, Errno> {
-        self.within(self.close.max(self.answer), waiting, work).await
+        self.within(self.closes_within(), waiting, work).await
     }
 
     async fn within<T>(&self, limit: Duration, waiting: u32, work: impl Future<Output = Result<T, Errno>>) -> Result<T, Errno> {

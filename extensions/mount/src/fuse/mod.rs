@@ -12,6 +12,7 @@ mod inodes;
 mod limit;
 pub(crate) mod program;
 mod small;
+mod watch;
 mod writing;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use ochre_blobs::{Budget, Cache, ReadOptions};
 use self::core::{Core, Rights, Warn};
 use self::filesystem::Mounted;
 use self::limit::Limits;
+use self::watch::Watch;
 use crate::config::CLOSE_LIMIT;
 use crate::way::{Attached, Request, Way};
 use crate::{MountError, WayName, mounts};
@@ -79,7 +81,8 @@ impl Way for Fuse {
         let limits = Limits::new(config.answer_limit(), CLOSE_LIMIT);
         let core = Core::new(request.container, &request.root, config.names_ttl(), limits, rights, read, self.warn.clone());
         let core = Arc::new(core);
-        let mounted = Mounted { core: core.clone(), runtime: tokio::runtime::Handle::current() };
+        let watch = Watch::start().map_err(|source| MountError::System { doing: "starting a thread", source })?;
+        let mounted = Mounted { core: core.clone(), runtime: tokio::runtime::Handle::current(), watch };
         let (directory, options) = (config.directory.clone(), options(&config.location, rights.write));
         let session = tokio::task::spawn_blocking(move || Session::new(mounted, &directory, &options)?.spawn());
         let session = session.await.map_err(std::io::Error::other).flatten();

@@ -77,7 +77,9 @@ impl Small {
         for fetch in ahead {
             tokio::spawn(fetch);
         }
+        let mut wait = Wait { small: self, ended: false };
         let whole = fetch.await;
+        wait.ended = true;
         match &whole {
             Ok(whole) if whole.etag == entry.etag || entry.etag.is_none() => {}
             _ => self.drop(path),
@@ -88,6 +90,18 @@ impl Small {
     /// Forgets the bytes of a path: it was written, or its version is old.
     pub(super) fn drop(&self, path: &str) {
         self.state().remove(path);
+    }
+
+    /// Forgets what is still on its way: somebody has waited for it as long as anything may take.
+    fn forget_unfinished(&self) {
+        let mut state = self.state();
+        let State { kept, order, bytes, .. } = &mut *state;
+        kept.retain(|_, kept| {
+            let here = kept.fetch.peek().is_some();
+            *bytes -= if here { 0 } else { kept.size };
+            here
+        });
+        order.retain(|path| kept.contains_key(path));
     }
 
     /// What is on its way or here for `path` in the version of `entry`, else a new fetch.
@@ -133,6 +147,20 @@ impl Small {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wait for a fetch. One that is given up (the limit, an interrupt) leaves nothing behind that the next open would wait for.
+struct Wait<'a> {
+    small: &'a Small,
+    ended: bool,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.small.forget_unfinished();
+        }
     }
 }
 
