@@ -1,0 +1,100 @@
+//! MLflow's rules for names and values (its `validation.py`), and what becomes of what breaks them.
+//!
+//! Nothing is refused: a name that MLflow would refuse is written as one that it takes, a long value is cut, and whoever logs says so once.
+use std::borrow::Cow;
+
+/// Longest key of a metric, param or tag, in characters.
+pub const KEY: usize = 250;
+/// Longest value of a param, in characters.
+pub const PARAM: usize = 6_000;
+/// Longest value of a tag, in characters.
+pub const TAG: usize = 8_000;
+/// Digits that tell shortened keys apart.
+const DIGITS: usize = 8;
+
+/// A key that MLflow takes. Borrowed when it did so as it was.
+///
+/// Characters other than letters, digits, `_-. :/` become `_`; empty, `.` and `..` parts of a path are made harmless; of a key over 250
+/// characters the first 241 stay, with `-` and a checksum, so that two long keys stay two.
+pub fn key(key: &str) -> Cow<'_, str> {
+    if is_valid_key(key) {
+        return Cow::Borrowed(key);
+    }
+    let fit = |c: char| if is_key_character(c) { c } else { '_' };
+    let parts = key.split('/').filter(|p| !p.is_empty());
+    let parts = parts.map(|p| if matches!(p, "." | "..") { "_".repeat(p.len()) } else { p.chars().map(fit).collect() });
+    let mut name = parts.collect::<Vec<String>>().join("/");
+    if name.starts_with("..") {
+        name.replace_range(..2, "__");
+    }
+    if name.is_empty() {
+        name.push('_');
+    }
+    if name.chars().count() > KEY {
+        let digits = crc32fast::hash(key.as_bytes());
+        let start: String = name.chars().take(KEY - DIGITS - 1).collect();
+        name = format!("{start}-{digits:08x}");
+    }
+    Cow::Owned(name)
+}
+
+/// Whether MLflow takes the key as it is.
+pub fn is_valid_key(key: &str) -> bool {
+    let parts = || key.split('/');
+    !key.is_empty() && !key.starts_with("..") && key.chars().all(is_key_character) && parts().all(|p| !matches!(p, "" | "." | "..")) && key.chars().count() <= KEY
+}
+
+fn is_key_character(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | ':' | '/')
+}
+
+/// The first `limit` characters; the second is true when there were more.
+pub fn cut(value: &str, limit: usize) -> (&str, bool) {
+    match value.char_indices().nth(limit) {
+        Some((at, _)) => (&value[..at], true),
+        None => (value, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_mlflow_refuses_become_names_that_it_takes() {
+        for (given, kept) in [
+            ("loss", "loss"),
+            ("train/loss: a.b-c_d 1", "train/loss: a.b-c_d 1"),
+            ("Genauigkeit_ä", "Genauigkeit_ä"),
+            ("loss%", "loss_"),
+            ("a//b", "a/b"),
+            ("/a", "a"),
+            ("a/", "a"),
+            ("./a", "_/a"),
+            ("a/../b", "a/__/b"),
+            ("..a", "__a"),
+            ("", "_"),
+            ("/", "_"),
+            (".", "_"),
+            ("a\nb", "a_b"),
+        ] {
+            assert_eq!(key(given), kept, "{given:?}");
+            assert!(is_valid_key(&key(given)), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn long_names_stay_different() {
+        let long = |end: &str| format!("{}{end}", "é".repeat(300));
+        let (a, b) = (key(&long("a")).into_owned(), key(&long("b")).into_owned());
+        assert_ne!(a, b);
+        assert!(is_valid_key(&a) && a.chars().count() == KEY, "{a}");
+        assert!(is_valid_key(&"x".repeat(KEY)) && !is_valid_key(&"x".repeat(KEY + 1)));
+    }
+
+    #[test]
+    fn values_are_cut_at_characters() {
+        assert_eq!(cut("äöü", 2), ("äö", true));
+        assert_eq!(cut("äöü", 3), ("äöü", false));
+    }
+}
