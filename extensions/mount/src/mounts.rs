@@ -131,11 +131,12 @@ pub enum Ground {
     Same,
 }
 
-/// Makes `directory` ready for a mount of `location`: takes away what killed mount processes left, makes it if it is not there.
+/// Makes `directory` ready for a mount of `location`: takes away what killed mount processes left, makes it if it is not there. `copies`: the mount hides
+/// nothing that is there, so what an earlier one of the same location could not send may stay.
 ///
 /// # Errors
 /// Another mount, or a directory that holds files: both would be hidden.
-pub fn prepare(directory: &Path, location: &str) -> Result<Ground, MountError> {
+pub fn prepare(directory: &Path, location: &str, copies: bool) -> Result<Ground, MountError> {
     let unusable = |reason: String| MountError::Directory { directory: directory.to_owned(), reason };
     if !directory.is_absolute() {
         return Err(unusable("it is no absolute path".to_owned()));
@@ -159,6 +160,7 @@ pub fn prepare(directory: &Path, location: &str) -> Result<Ground, MountError> {
     match std::fs::read_dir(directory) {
         Ok(mut entries) => match entries.next() {
             None => Ok(Ground::Free { made: false }),
+            Some(_) if copies && crate::seccomp::is_left(directory, location) => Ok(Ground::Free { made: false }),
             Some(_) => Err(unusable("it holds files, which the mount would hide".to_owned())),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -190,10 +192,10 @@ mod tests {
     fn a_directory_with_files_is_refused_and_a_missing_one_is_made() {
         let folder = tempfile::tempdir().unwrap();
         let new = folder.path().join("a/b");
-        assert_eq!(prepare(&new, "s3://b").unwrap(), Ground::Free { made: true });
-        assert_eq!(prepare(&new, "s3://b").unwrap(), Ground::Free { made: false });
-        let error = prepare(folder.path(), "s3://b").unwrap_err().to_string();
+        assert_eq!(prepare(&new, "s3://b", false).unwrap(), Ground::Free { made: true });
+        assert_eq!(prepare(&new, "s3://b", false).unwrap(), Ground::Free { made: false });
+        let error = prepare(folder.path(), "s3://b", true).unwrap_err().to_string();
         assert!(error.contains("it holds files"), "{error}");
-        assert!(prepare(Path::new("relative"), "s3://b").is_err());
+        assert!(prepare(Path::new("relative"), "s3://b", false).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! A mount where the host forbids FUSE: by trapped opens, driven as the kernel does, from the outside.
 
+#[path = "support/filled.rs"]
+mod filled;
 mod support;
 
 use std::fs;
@@ -12,22 +14,8 @@ use std::time::{Duration, Instant};
 use ochre_mount::seccomp::Supervisor;
 use ochre_mount::{FromMount, MountConfig, WayName};
 use ochre_servers::BlobServer;
+use filled::*;
 use support::*;
-
-const CHECKS: &str = env!("CARGO_BIN_EXE_ochre-mount-checks");
-/// No run of the checks takes longer, unless it hangs.
-const RUN_LIMIT: &str = "150";
-
-/// A server with the files of the checks below `data/`.
-fn filled() -> BlobServer {
-    let server = server();
-    for (name, text) in [("a.txt", "alpha"), ("sub/b.txt", "beta"), ("sub/deep/c.txt", "gamma"), ("empty", ""), ("naïve file.txt", "naïve")] {
-        server.put("c", &format!("data/{name}"), text.as_bytes().to_vec());
-    }
-    let big = Command::new(CHECKS).args(["fill", "20000003"]).output().expect("the checks start").stdout;
-    server.put("c", "data/big.bin", big);
-    server
-}
 
 fn trapped(server: &BlobServer, directory: &Path) -> MountConfig {
     MountConfig { way: Some(WayName::Seccomp), ..config(server, "data", directory) }
@@ -44,18 +32,6 @@ fn supervise(directory: &Path, words: &[&str]) -> Command {
     let mut command = Command::new("timeout");
     command.args(["-k", "5", RUN_LIMIT, CHECKS, "supervise"]).arg(directory).args(words);
     command
-}
-
-/// What it printed; it must have succeeded.
-fn succeeded(output: &Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
-    out
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().expect("text")
 }
 
 /// SEMANTICS: "Where the host forbids FUSE, cells and the programs that they start read a mounted directory all the same."
@@ -75,7 +51,7 @@ fn writes_by_trapped_opens() {
     let (_folder, directory) = ground();
     let config = MountConfig { overwrite: true, ..trapped(&server, &directory) };
     let printed = succeeded(&run(supervise(&directory, &[CHECKS, "write", path(&directory)]), &config));
-    assert_eq!(printed.lines().count(), 7, "{printed}");
+    assert_eq!(printed.lines().count(), 8, "{printed}");
     let text = |name: &str| server.get("c", &format!("data/{name}")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert_eq!((text("w-new.txt").as_deref(), text("w-replaced").as_deref(), text("w-moved").as_deref()), (Some("one two"), Some("new"), Some("hello\n")));
     assert_eq!((text("w-dir/inner/f").as_deref(), text("w-from"), text("w-to"), text("w-python2")), (Some("f"), None, None, None));
@@ -183,6 +159,8 @@ fn reads_inside_a_container_without_privileges() {
     for name in ["usr", "etc", "tmp", "proc", "sys", "dev", "run", "ochre", "var/tmp"] {
         fs::create_dir_all(rootfs.join(name)).expect("a directory");
     }
+    // podman gives a tmpfs the permissions of the directory below it.
+    fs::set_permissions(rootfs.join("tmp"), fs::Permissions::from_mode(0o1777)).expect("permissions");
     for name in ["bin", "lib", "lib64", "sbin"] {
         std::os::unix::fs::symlink(format!("usr/{name}"), rootfs.join(name)).expect("a link");
     }
@@ -339,51 +317,6 @@ fn a_killed_supervisor_leaves_no_process_hanging() {
     wait("the mount process leaves nothing", || if directory.exists() { Err("the directory is there".to_owned()) } else { Ok(()) });
 }
 
-fn synced(server: &BlobServer, directory: &Path) -> MountConfig {
-    MountConfig { way: Some(WayName::Synced), ..config(server, "data", directory) }
-}
-
-fn checked(what: &str, directory: &Path) {
-    succeeded(&Command::new("timeout").args(["-k", "5", RUN_LIMIT, CHECKS, what, path(directory)]).output().expect("the checks start"));
-}
-
-/// SEMANTICS: "Where neither works, the location is copied into the directory and what changes there is sent back."
-#[test]
-fn the_synced_folder_passes_the_same_checks() {
-    let server = filled();
-    let (_folder, directory) = ground();
-    let mount = Mount::start(&MountConfig { overwrite: true, ..synced(&server, &directory) });
-    checked("read", &directory);
-    checked("write", &directory);
-    fs::write(directory.join("a.txt"), "changed").expect("it writes");
-    assert_eq!(mount.end(), None);
-    let text = |name: &str| server.get("c", &format!("data/{name}")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    assert_eq!((text("w-new.txt").as_deref(), text("w-moved").as_deref(), text("w-dir/inner/f").as_deref()), (Some("one two"), Some("hello\n"), Some("f")));
-    assert_eq!((text("a.txt").as_deref(), text("w-from"), text("w-python2")), (Some("changed"), None, None));
-    assert_eq!(server.get("c", "data/w-large").map(|bytes| bytes.len()), Some(20_000_003));
-    assert!(!directory.exists(), "nothing is left behind");
-}
-
-/// SEMANTICS: "A synced folder never overwrites another version silently."
-#[test]
-fn a_conflict_keeps_both_versions() {
-    let server = filled();
-    let (_folder, directory) = ground();
-    let mount = Mount::start(&MountConfig { overwrite: true, ..synced(&server, &directory) });
-    server.put("c", "data/a.txt", "theirs");
-    fs::write(directory.join("a.txt"), "mine, longer").expect("it writes");
-    let said = mount.next();
-    assert!(matches!(&said, FromMount::Warning { text } if text.contains("a.txt.conflict")), "{said:?}");
-    assert_eq!(fs::read_to_string(directory.join("a.txt")).expect("it reads"), "theirs");
-    assert_eq!(fs::read_to_string(directory.join("a.txt.conflict")).expect("it reads"), "mine, longer");
-    assert_eq!(server.get("c", "data/a.txt").as_deref(), Some(&b"theirs"[..]));
-    let lost = mount.end().expect("a file is left");
-    assert!(lost.contains("1 files") && directory.join("a.txt.conflict").exists(), "{lost}");
-    let (_folder, directory) = ground();
-    let small = Mount::spawn(&MountConfig { cache: 1000, ..synced(&server, &directory) });
-    assert!(matches!(small.next(), FromMount::Failed { error, .. } if error.contains("--cache")), "a bound");
-}
-
 /// The same checks through FUSE.
 #[test]
 fn fuse_passes_the_same_checks() {
@@ -394,4 +327,65 @@ fn fuse_passes_the_same_checks() {
     checked("write", &directory);
     assert_eq!(mount.end(), None);
     assert_eq!(server.get("c", "data/w-large").map(|bytes| bytes.len()), Some(20_000_003));
+}
+
+/// Writes and reads below the mount for a while, whatever fails; then says that it is done.
+const BUSY: &str = r#"
+import os, sys, time
+directory, seed, failed = sys.argv[1], int(sys.argv[2]), 0
+until = time.time() + 2.5
+n = 0
+while time.time() < until:
+    n += 1
+    length = 1 + (seed * 7919 + n * 104729) % 3000000
+    try:
+        with open(f"{directory}/w-{seed}-{n}", "wb") as f:
+            f.write(b"%d " % length)
+            f.write(bytes([n % 251]) * length)
+        assert len(open(f"{directory}/a.txt").read()) == 5
+        os.listdir(f"{directory}/sub")
+    except OSError as e:
+        failed += 1
+        time.sleep(0.01)
+open("/dev/null").close()
+print("done", failed)
+"#;
+
+/// The mount process is killed at a random moment: no program hangs, no half object is in the store, and the next mount works on a clean directory.
+/// `OCHRE_SEEDS` are the rounds.
+#[test]
+fn kills_at_any_moment_leave_no_program_hanging_and_no_half_object() {
+    let rounds = std::env::var("OCHRE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4u64);
+    let server = filled();
+    let (_folder, directory) = ground();
+    fs::create_dir(&directory).expect("a directory");
+    let config = MountConfig { overwrite: true, ..trapped(&server, &directory) };
+    for seed in 0..rounds {
+        let mut mount = Mount::start(&config);
+        let kernel = Kernel::over(&directory);
+        let seed_text = seed.to_string();
+        let child = kernel.command(&["python3", "-c", BUSY, path(&directory), &seed_text]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("python3 is installed");
+        let moment = Duration::from_millis(300 + seed.wrapping_mul(6_364_136_223_846_793_005).rotate_left(20) % 2000);
+        std::thread::sleep(moment);
+        mount.kill();
+        let output = child.wait_with_output().expect("it ends");
+        assert!(String::from_utf8_lossy(&output.stdout).starts_with("done "), "seed {seed}, killed after {moment:?}: {output:?}");
+        drop(kernel);
+        let mut whole = 0;
+        for number in 1..10_000u64 {
+            let Some(bytes) = server.get("c", &format!("data/w-{seed}-{number}")) else { continue };
+            let length = 1 + (seed * 7919 + number * 104_729) % 3_000_000;
+            let head = format!("{length} ");
+            assert_eq!(bytes.len() as u64, head.len() as u64 + length, "seed {seed}: w-{seed}-{number} is half");
+            assert!(bytes.starts_with(head.as_bytes()) && bytes[head.len()..].iter().all(|&byte| u64::from(byte) == number % 251), "seed {seed}");
+            whole += 1;
+            server.remove("c", &format!("data/w-{seed}-{number}"));
+        }
+        assert!(whole > 0, "seed {seed}: nothing was written within {moment:?}");
+        let next = Mount::start(&config);
+        let kernel = Kernel::over(&directory);
+        assert_eq!(succeeded(&kernel.shell(&format!("cat '{}/a.txt'", directory.display()))), "alpha", "seed {seed}");
+        assert_eq!(next.end(), None, "seed {seed}");
+        assert_eq!(fs::read_dir(&directory).expect("it is there").count(), 0, "seed {seed}: something is left");
+    }
 }

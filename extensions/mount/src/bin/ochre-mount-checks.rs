@@ -4,6 +4,7 @@
 //! ```text
 //! ochre-mount-checks fill SIZE                  prints the content of a file of that size
 //! ochre-mount-checks read DIR | write DIR       the checks; one line each
+//! ochre-mount-checks write-folder DIR           those that hold in a folder that is copied
 //! ochre-mount-checks opens DIR COUNT            microseconds for an open and close elsewhere, for a stat elsewhere, for both below DIR
 //! ochre-mount-checks trapped SOCKET COMMAND…    as `ochre trapped`
 //! ochre-mount-checks supervise DIR COMMAND…     mounts (the configuration is on stdin), runs the command under the filter, unmounts
@@ -43,6 +44,7 @@ const READ: &[Check] = &[
 const WRITE: &[Check] = &[
     ("create", create),
     ("replace", replace),
+    ("versions", versions),
     ("large", large),
     ("directories", directories),
     ("rename_and_delete", rename_and_delete),
@@ -60,6 +62,10 @@ fn main() {
         }
         ["read", directory] => run(READ, Path::new(directory)),
         ["write", directory] => run(WRITE, Path::new(directory)),
+        ["write-folder", directory] => {
+            let plain: Vec<Check> = WRITE.iter().filter(|(name, _)| *name != "versions").copied().collect();
+            run(&plain, Path::new(directory));
+        }
         ["opens", directory, count] => opens(Path::new(directory), count.parse().expect("a number")),
         ["trapped", socket, ..] => {
             let command: Vec<_> = std::env::args_os().skip(3).collect();
@@ -273,6 +279,14 @@ fn create(directory: &Path) {
 
 fn replace(directory: &Path) {
     let path = directory.join("w-replaced");
+    fs::write(&path, "old and long").expect("it writes");
+    fs::write(&path, "new").expect("it is replaced");
+    assert_eq!(fs::read_to_string(&path).expect("it reads"), "new");
+}
+
+/// A file that is open keeps its version, or cannot be read on. Not so in a folder that is a plain one.
+fn versions(directory: &Path) {
+    let path = directory.join("w-versions");
     fs::write(&path, "old and long").expect("it writes");
     let reader = File::open(&path).expect("it opens");
     fs::write(&path, "new").expect("it is replaced");

@@ -34,6 +34,8 @@ pub(super) enum Ask {
     Begun { id: u64, process: u32, worker: bool },
     /// It could not be handed over.
     Dropped { id: u64 },
+    /// This process ends of its own will: what it has written, it wanted to write.
+    Exits { process: u32 },
     /// Send what a staged file holds, now.
     Finish { id: u64 },
     Delete { path: String, directory: bool },

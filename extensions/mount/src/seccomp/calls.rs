@@ -41,6 +41,8 @@ pub(super) enum Call {
     Close { descriptor: i32 },
     /// A written file is to be in the store now.
     Sync { descriptor: i32 },
+    /// The program ends of its own will.
+    Exit,
     /// None of ours.
     Other,
 }
@@ -79,6 +81,7 @@ pub(super) fn call(trapped: &Trapped) -> Call {
         libc::SYS_utimensat if a[1] == 0 => Call::Other,
         libc::SYS_utimensat => path(at(0, 1), !nofollow(a[3]), Wish::Ignored),
         libc::SYS_close => Call::Close { descriptor: a[0] as i32 },
+        libc::SYS_exit_group => Call::Exit,
         libc::SYS_fsync | libc::SYS_fdatasync => Call::Sync { descriptor: a[0] as i32 },
         _ => old(trapped),
     }

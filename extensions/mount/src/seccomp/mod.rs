@@ -146,6 +146,16 @@ pub fn holder(directory: &Path) -> Option<String> {
     state::holder(&directory.canonicalize().ok()?)
 }
 
+/// Whether a synced folder of `location` has left files at `directory` that it could not send.
+pub(crate) fn is_left(directory: &Path, location: &str) -> bool {
+    directory.canonicalize().is_ok_and(|directory| state::left(&directory, location).is_some())
+}
+
+/// Whether a program has the file open for writing; `None` where the system does not say.
+pub(crate) fn is_being_written(file: &std::fs::File) -> Option<bool> {
+    sys::is_being_written(file)
+}
+
 /// `ochre trapped SOCKET PROGRAM ARGUMENTS…`: becomes the program, with its opens trapped for the supervisor at the socket. A host that refuses, or a
 /// supervisor that is gone, does not stop it: paths below a mount then fail. Returns only if there is no such program.
 #[must_use]

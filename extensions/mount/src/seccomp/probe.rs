@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::unix::net::UnixStream;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::sys::{self, Delivered, Listener};
@@ -15,8 +16,13 @@ const NOWHERE: &CStr = c"/ochre-probe-of-trapped-opens/there-is-no-such-file";
 const INSTALLED_AND_GIVEN: i32 = 0;
 const NOT_GIVEN: i32 = 100;
 
-/// Tries it.
+/// Tries it, once: a process that has become unreadable ([`crate::process`]) has children that are too, which the kernel's are not.
 pub(super) fn probe() -> Result<(), String> {
+    static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
+    TRIED.get_or_init(tried).clone()
+}
+
+fn tried() -> Result<(), String> {
     if cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64"))) {
         return Err("this machine's calls are not known".to_owned());
     }
@@ -38,8 +44,8 @@ pub(super) fn probe() -> Result<(), String> {
     let answered = answering.join().unwrap_or_else(|_| Err("the answering thread panicked".to_owned()));
     match ended {
         Some(INSTALLED_AND_GIVEN) => Ok(()),
-        Some(NOT_GIVEN) => Err(answered.err().unwrap_or_else(|| "a trapped program was not given its file".to_owned())),
-        Some(code) => Err(format!("the host refuses a seccomp listener ({})", std::io::Error::from_raw_os_error(code))),
+        Some(code @ 1..NOT_GIVEN) => Err(format!("the host refuses a seccomp listener ({})", std::io::Error::from_raw_os_error(code))),
+        Some(_) => Err(answered.err().unwrap_or_else(|| "a trapped program was not given its file".to_owned())),
         None => Err("a trapped program hung".to_owned()),
     }
 }

@@ -4,6 +4,7 @@
 //! open* stat* access* readlink* chdir mkdir* unlink* rename* …   -> asked about
 //! fstat (a path that is empty)                                   -> not
 //! close, fsync, fdatasync of descriptors WRITTEN                 -> asked about
+//! exit_group                                                     -> asked about: who is killed does not get there
 //! all else (read, write, mmap, …)                                -> not; the system remembers that, and runs no filter for them
 //! ```
 
@@ -29,13 +30,13 @@ const ALWAYS: &[i64] = &[
     libc::SYS_faccessat2, libc::SYS_readlink, libc::SYS_readlinkat, libc::SYS_chdir, libc::SYS_truncate, libc::SYS_unlink, libc::SYS_unlinkat,
     libc::SYS_rmdir, libc::SYS_mkdir, libc::SYS_mkdirat, libc::SYS_rename, libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_link, libc::SYS_linkat,
     libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_mknod, libc::SYS_mknodat, libc::SYS_chmod, libc::SYS_fchmodat, FCHMODAT2, libc::SYS_chown,
-    libc::SYS_lchown, libc::SYS_fchownat, libc::SYS_utime, libc::SYS_utimes, libc::SYS_futimesat, libc::SYS_utimensat,
+    libc::SYS_lchown, libc::SYS_fchownat, libc::SYS_utime, libc::SYS_utimes, libc::SYS_futimesat, libc::SYS_utimensat, libc::SYS_exit_group,
 ];
 #[cfg(target_arch = "aarch64")]
 const ALWAYS: &[i64] = &[
     libc::SYS_openat, libc::SYS_openat2, libc::SYS_faccessat, libc::SYS_faccessat2, libc::SYS_readlinkat, libc::SYS_chdir, libc::SYS_truncate,
     libc::SYS_unlinkat, libc::SYS_mkdirat, libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_symlinkat, libc::SYS_mknodat,
-    libc::SYS_fchmodat, FCHMODAT2, libc::SYS_fchownat, libc::SYS_utimensat,
+    libc::SYS_fchmodat, FCHMODAT2, libc::SYS_fchownat, libc::SYS_utimensat, libc::SYS_exit_group,
 ];
 /// Linux 6.6; the same number everywhere.
 pub(super) const FCHMODAT2: i64 = 452;
@@ -159,6 +160,8 @@ mod tests {
             (libc::SYS_openat, [0; 6], ask),
             (libc::SYS_openat2, [0; 6], ask),
             (libc::SYS_utimensat, [0; 6], ask),
+            (libc::SYS_exit_group, [0; 6], ask),
+            (libc::SYS_exit, [0; 6], allow),
             (libc::SYS_read, [written.start as u64, 0, 0, 0, 0, 0], allow),
             (libc::SYS_mmap, [0; 6], allow),
             (libc::SYS_newfstatat, [0; 6], ask),

@@ -79,6 +79,10 @@ impl Server {
                 self.staging.dropped(id);
                 Ok(())
             }
+            Ask::Exits { process } => {
+                self.staging.exits(process);
+                Ok(())
+            }
             Ask::Finish { id } => self.staging.finish(id).await,
             Ask::Delete { path, directory: false } => self.delete(&path).await,
             Ask::Delete { path, directory: true } => self.delete_directory(&path).await,

@@ -146,8 +146,9 @@ impl Shadow {
         }
         self.place_directory(names::split(path).0)?;
         self.forget(path);
+        self.journal().directory(path);
         match fs::create_dir(self.whole(path)) {
-            Ok(()) => self.journal().directory(path),
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.whole(path).is_dir() => {}
             Err(error) => return Err(code(&error)),
         }
@@ -181,14 +182,20 @@ impl Shadow {
     /// Makes a placeholder: a new inode, also where there is one already.
     fn make(&self, path: &str, size: u64, modified: SystemTime, replace: bool) -> io::Result<bool> {
         let whole = self.whole(path);
-        let at = if replace { whole.with_file_name(format!(".ochre-{}", self.tick())) } else { whole.clone() };
+        let at = if replace {
+            let temporary = names::join(names::split(path).0, &format!(".ochre-{}", self.tick()));
+            self.journal().temporary(&temporary);
+            self.whole(&temporary)
+        } else {
+            whole.clone()
+        };
         let mode = if size == 0 { self.shown() } else { UNFILLED };
+        self.journal().file(path, size, modified);
         let file = match File::options().write(true).create_new(true).mode(mode).open(&at) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
             Err(error) => return Err(error),
         };
-        self.journal().file(path, size, modified);
         file.set_len(size)?;
         file.set_times(FileTimes::new().set_modified(modified))?;
         if replace {
@@ -306,11 +313,11 @@ impl Shadow {
     pub(super) fn adopt(&self, path: &str, from: &std::path::Path, meta: &Meta) {
         let entry = Entry::file(meta);
         let adopted = self.place_directory(names::split(path).0).is_ok() && {
+            self.journal().file(path, entry.size, entry.modified);
             let mut local = self.local();
             let times = File::options().write(true).open(from).and_then(|file| file.set_times(FileTimes::new().set_modified(entry.modified)));
             let moved = times.and_then(|()| fs::set_permissions(from, Permissions::from_mode(self.shown()))).and_then(|()| fs::rename(from, self.whole(path)));
             if moved.is_ok() {
-                self.journal().file(path, entry.size, entry.modified);
                 let placed = Placed { etag: entry.etag.clone(), size: entry.size, modified: entry.modified, filled: true, used: self.tick(), gate: Arc::default() };
                 local.files.insert(path.to_owned(), placed);
             }

@@ -60,6 +60,8 @@ struct State {
     mode: Mode,
     /// The process to which it was handed, and whether that is the worker.
     writer: Option<(u32, bool)>,
+    /// That process ends of its own will.
+    exits: bool,
     closing: bool,
     /// What was sent last: size and time of change.
     sent: Option<(u64, i64, i64)>,
@@ -97,7 +99,7 @@ impl Staging {
             fs::rename(&new, &file)
         };
         made().map_err(|error: io::Error| code(&error))?;
-        let state = State { mode, writer: None, closing: false, sent: None, told: false };
+        let state = State { mode, writer: None, exits: false, closing: false, sent: None, told: false };
         let staged = Staged { id, path: path.to_owned(), file: file.clone(), state: Mutex::new(state), gate: tokio::sync::Mutex::default(), done: watch::Sender::new(false) };
         self.files().insert(id, Arc::new(staged));
         Ok((id, file))
@@ -107,6 +109,15 @@ impl Staging {
     pub(super) fn begun(&self, id: u64, process: u32, worker: bool) {
         if let Some(staged) = self.get(id) {
             staged.state().writer = Some((process, worker));
+        }
+    }
+
+    /// A process ends of its own will: what it has open is as it wanted it.
+    pub(super) fn exits(&self, process: u32) {
+        let of_process: Vec<Arc<Staged>> = self.files().values().cloned().collect();
+        for staged in of_process {
+            let mut state = staged.state();
+            state.exits |= state.writer.is_some_and(|(writer, _)| writer == process);
         }
     }
 
@@ -182,18 +193,19 @@ impl Staging {
 
     /// Nobody has it open any more.
     fn closed(self: &Arc<Self>, staged: Arc<Staged>) {
-        let writer = {
+        let (writer, exits) = {
             let mut state = staged.state();
             let Some(writer) = state.writer else { return };
             if std::mem::replace(&mut state.closing, true) {
                 return;
             }
-            writer
+            (writer, state.exits)
         };
         let cut_off = match writer {
             // It closes what it has finished; that was told by the supervisor.
             (process, true) => !program::is_alive(process),
-            (process, false) => program::was_killed(process),
+            // The system does not say how a process ended that is not ours; one that was killed has not said that it exits.
+            (process, false) => !exits && !program::is_alive(process),
         };
         let own = self.clone();
         self.runtime.spawn(async move {

@@ -8,6 +8,7 @@
 //! ```
 //! The listener belongs to the kernel, not to the mount process: one that dies makes paths below its directory fail and no others.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
@@ -44,6 +45,8 @@ struct Shared {
     mounts: RwLock<Vec<Mount>>,
     /// Held from looking for a free number to taking it.
     numbering: Mutex<()>,
+    /// Processes that were given files to write.
+    writers: Mutex<HashSet<u32>>,
     armed: Mutex<Armed>,
     changed: Condvar,
 }
@@ -61,6 +64,8 @@ struct Mount {
     asked: PathBuf,
     /// Its true path.
     directory: PathBuf,
+    /// Where files that are being written lie.
+    staging: PathBuf,
     client: Arc<Client>,
 }
 
@@ -75,7 +80,7 @@ impl Supervisor {
         let listener = UnixListener::bind(&socket)?;
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
         let shared =
-            Arc::new(Shared { socket, mounts: RwLock::default(), numbering: Mutex::default(), armed: Mutex::default(), changed: Condvar::new() });
+            Arc::new(Shared { socket, mounts: RwLock::default(), numbering: Mutex::default(), writers: Mutex::default(), armed: Mutex::default(), changed: Condvar::new() });
         let supervisor = Self { shared: shared.clone() };
         // Weak: the thread must not keep the supervisor whose end takes the socket away.
         let shared = Arc::downgrade(&shared);
@@ -144,7 +149,7 @@ impl Supervisor {
             return Err(failed("its mount process does not answer".to_owned()));
         }
         self.remove(&directory);
-        self.shared.mounts.write().unwrap_or_else(PoisonError::into_inner).push(Mount { asked, directory, client: Arc::new(client) });
+        self.shared.mounts.write().unwrap_or_else(PoisonError::into_inner).push(Mount { asked, staging: state::staging(&directory), directory, client: Arc::new(client) });
         Ok(())
     }
 
@@ -193,6 +198,11 @@ impl Supervisor {
     fn place(&self, listener: &Listener, trapped: Trapped) -> Option<Task> {
         match calls::call(&trapped) {
             Call::Other => None,
+            Call::Exit => {
+                let mut writers = self.shared.writers();
+                let process = if writers.is_empty() { return None } else { program_of::process_of(trapped.thread) };
+                writers.remove(&process).then_some(Task::Exit { process })
+            }
             Call::Close { descriptor } => self.of_writer(trapped.thread, descriptor).map(|(id, mount)| Task::Close { descriptor, id, mount }),
             Call::Sync { descriptor } => self.of_writer(trapped.thread, descriptor).map(|(id, mount)| Task::Sync { id, mount }),
             Call::Path { path, follow, wish } => {
@@ -230,7 +240,7 @@ impl Supervisor {
     /// The staged file that a descriptor in the range of written files is.
     fn of_writer(&self, thread: u32, descriptor: RawFd) -> Option<(u64, Mount)> {
         let place = fs::read_link(format!("/proc/{thread}/fd/{descriptor}")).ok()?;
-        let mount = self.mounts().iter().find(|mount| place.starts_with(state::staging(&mount.directory)))?.clone();
+        let mount = self.mounts().iter().find(|mount| place.starts_with(&mount.staging))?.clone();
         let id = place.file_name()?.to_str()?.parse().ok()?;
         Some((id, mount))
     }
@@ -239,6 +249,13 @@ impl Supervisor {
         let listener = &peer.listener;
         match task {
             Task::Path { wish, first, second } => self.perform_path(peer, trapped, wish, first, second),
+            Task::Exit { process } => {
+                let mounts = self.mounts().clone();
+                for mount in mounts {
+                    mount.client.ask(&Ask::Exits { process });
+                }
+                listener.proceed(trapped.id);
+            }
             Task::Sync { id, mount } => match mount.client.ask(&Ask::Finish { id }).errno {
                 0 => listener.proceed(trapped.id),
                 errno => listener.fail(trapped.id, errno),
@@ -328,6 +345,7 @@ impl Supervisor {
                 let given = sys::open(&path, flags & KEPT_FLAGS).and_then(|file| {
                     // Before the caller can close it: what is closed before it has begun is not sent.
                     let process = program_of::process_of(trapped.thread);
+                    self.shared.writers().insert(process);
                     client.ask(&Ask::Begun { id: number, process, worker: peer.worker && peer.process == process });
                     self.give_written(listener, trapped, &file, close_on_exec).inspect_err(|_| {
                         client.ask(&Ask::Dropped { id: number });
@@ -367,6 +385,10 @@ impl Shared {
         self.armed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn writers(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn arm(&self, change: impl FnOnce(&mut Armed)) {
         change(&mut self.armed());
         self.changed.notify_all();
@@ -401,6 +423,7 @@ enum Task {
     Path { wish: Wish, first: Option<Found>, second: Option<Found> },
     Close { descriptor: RawFd, id: u64, mount: Mount },
     Sync { id: u64, mount: Mount },
+    Exit { process: u32 },
 }
 
 /// Writes what `stat` says to where the caller wants it, unfilled files with the permissions that they will have.

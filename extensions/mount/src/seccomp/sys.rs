@@ -353,6 +353,25 @@ pub(super) fn try_open(path: &std::ffi::CStr) -> bool {
     }
 }
 
+/// Whether somebody has the file open for writing: then the system gives no lease on it. `None` where it gives none anyway.
+pub(super) fn is_being_written(file: &File) -> Option<bool> {
+    static DEAF: std::sync::Once = std::sync::Once::new();
+    // SAFETY: ignoring a signal. It comes when somebody wants to write in the moment of the lease, and would end the process.
+    DEAF.call_once(|| unsafe {
+        libc::signal(libc::SIGIO, libc::SIG_IGN);
+    });
+    // SAFETY: takes and returns a lease on a descriptor that lives; no memory is involved.
+    let lease = |kind: i32| checked(i64::from(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) }));
+    match lease(libc::F_RDLCK) {
+        Ok(_) => {
+            let _ = lease(libc::F_UNLCK);
+            Some(false)
+        }
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Some(true),
+        Err(_) => None,
+    }
+}
+
 /// How many files this process may have open.
 pub(super) fn open_files_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
