@@ -205,9 +205,12 @@ impl Tree {
     /// # Errors
     /// The store's.
     async fn refresh(&self, directory: &str) -> Result<(), BlobError> {
+        let mut wait = Wait { tree: self, directory, ended: false };
         let (tree, directory) = (self.clone(), directory.to_owned());
         let task = tokio::spawn(async move { tree.list_from_store(&directory).await });
-        task.await.unwrap_or_else(|error| {
+        let listed = task.await;
+        wait.ended = true;
+        listed.unwrap_or_else(|error| {
             Err(BlobError::Internal { doing: "listing", at: self.shared.root.clone(), detail: format!("the task ended: {error}") })
         })
     }
@@ -222,7 +225,11 @@ impl Tree {
         let key = self.key(directory);
         let listed = self.shared.container.list_directory(&key).await;
         if listed.is_err() {
-            self.state().directories.entry(directory.to_owned()).or_default().last_size = Some(usize::MAX);
+            let mut state = self.state();
+            let known = state.directories.entry(directory.to_owned()).or_default();
+            if known.listing.as_ref().is_none_or(|other| other.seen <= seen) {
+                known.last_size = Some(usize::MAX);
+            }
         }
         let (files, directories) = listed?;
         let mut found = BTreeMap::new();
@@ -326,6 +333,24 @@ impl Tree {
     }
 }
 
+/// A wait for a listing. When it is given up (the limit, an interrupt), the server may be dead: the next one asks anew and does not wait for that
+/// answer too.
+struct Wait<'a> {
+    tree: &'a Tree,
+    directory: &'a str,
+    ended: bool,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if !self.ended
+            && let Some(known) = self.tree.state().directories.get_mut(self.directory)
+        {
+            known.flight = Arc::default();
+        }
+    }
+}
+
 impl State {
     /// What is known of a name and younger than `ttl` (any age without one): the entry, or that there is none. A directory of the store shadows a
     /// local file; a local entry shadows the rest.
@@ -382,6 +407,9 @@ impl State {
             }
         }
         let known = self.directories.entry(directory.to_owned()).or_default();
+        if known.listing.as_ref().is_some_and(|other| other.seen > listing.seen) {
+            return;
+        }
         known.last_size = Some(listing.names.len());
         known.singles.retain(|_, (_, seen)| *seen > listing.seen);
         for (name, (entry, _)) in &known.singles {

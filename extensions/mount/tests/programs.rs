@@ -25,13 +25,13 @@ fn in_a_shell(directory: &Path) {
            cmp /dev/shm/ochre-mount-$$ in/deep/big; md5sum < in/deep/big | cmp - <(md5sum < /dev/shm/ochre-mount-$$)
            { echo one; echo two; ls in; } > in/list; exec 3> in/opened; echo first >&3; echo second >&3; exec 3>&-
            cat in/list in/opened; : > in/nothing; stat -c %s in/nothing
-           for i in 1 2 3; do echo $i > in/n$i; done; ls -R in; grep -rl two in; wc -l < in/list
+           for i in 1 2 3; do echo $i > in/n$i; done; ls -R in; grep -rlx two in; wc -l < in/list
            cp -r in out; mv out/list out/moved; tar cf in/all.tar -C out .; tar tf in/all.tar | sort | head -3
            rm -r out; ls; find in -type f | wc -l; du -s --apparent-size in > /dev/null; df . > /dev/null"#,
         directory,
     );
     let expected = "one\ntwo\ndeep\nlist\nfirst\nsecond\n0\n\
-                    in:\ndeep\nlist\nn1\nn2\nn3\nnothing\nopened\n\nin/deep:\nbig\nin/list\n3\n./\n./deep/\n./deep/big\nin\n8\n";
+                    in:\ndeep\nlist\nn1\nn2\nn3\nnothing\nopened\n\nin/deep:\nbig\nin/list\n4\n./\n./deep/\n./deep/big\nin\n8\n";
     assert_eq!(said, expected);
 }
 
@@ -158,7 +158,10 @@ fn a_user_who_is_not_root_can_mount() {
         let mount = Mount::spawn_as(&config(&server, "", &directory), command);
         let said = mount.next();
         assert!(matches!(said, FromMount::Ready { way: WayName::Fuse, .. }), "helper {helper}: {said:?}");
-        let seen = program("nsenter", &["-t", &mount.child.id().to_string(), "-m", "-U", "--preserve-credentials", "cat", directory.join("a").to_str().unwrap()]);
+        // As that user, for nobody else may look into the mount.
+        let (enter, user) = if helper { ("-m", "--reuid 65534 --regid 65534 --clear-groups") } else { ("-m -U --preserve-credentials -S 0", "--regid 0 --keep-groups") };
+        let look = format!("exec nsenter -t {} {enter} setpriv {user} cat {}", mount.child.id(), directory.join("a").display());
+        let seen = program("sh", &["-c", &look]);
         assert_eq!(seen, "alpha");
         assert_eq!(mount.end(), None, "helper {helper}");
     }
