@@ -2,6 +2,9 @@
 //!
 //! Called by the session task and by the task that listens to the worker, each in order. An observer must return at once and hand longer work to a task of
 //! its own; what it does can neither stop nor fail a cell.
+use crate::Screen;
+use std::pin::Pin;
+use std::sync::Arc;
 
 /// A cell begins.
 #[derive(Clone, Debug)]
@@ -29,8 +32,13 @@ pub enum Ending<'a> {
     Error { name: &'a str, message: &'a str },
 }
 
+/// Work that is left when a session ends.
+pub type Settling = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Is told of each cell that is not silent.
 pub trait Observer: Send + Sync {
+    /// Where things may be shown for the cell that is about to begin; told before [`Observer::cell_started`].
+    fn screen(&self, _screen: &Arc<dyn Screen>) {}
     /// Before anything of the cell runs.
     fn cell_started(&self, _cell: &CellStarted<'_>) {}
     /// Asked right after [`Observer::cell_started`]: what happened between cells and the user must know (a mount that died), each text
@@ -50,4 +58,8 @@ pub trait Observer: Send + Sync {
     fn worker_ended(&self, _pid: u32) {}
     /// The session ends (`restart` or for good): release what is held.
     fn session_ended(&self, _restart: bool) {}
+    /// Asked after [`Observer::session_ended`]: what the process should not end before. Waited for within a bound, so it must be safe to lose.
+    fn settle(&self) -> Option<Settling> {
+        None
+    }
 }

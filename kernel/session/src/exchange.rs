@@ -65,6 +65,13 @@ impl Exchange {
         }
     }
 
+    /// What observers still have to do when the session ends, all at once; one that panics has nothing.
+    pub(crate) async fn settle(&self) {
+        let settling = |observer: &Arc<dyn Observer>| std::panic::catch_unwind(AssertUnwindSafe(|| observer.settle())).ok().flatten();
+        let all = self.observers.iter().filter_map(settling).map(|left| AssertUnwindSafe(left).catch_unwind());
+        futures::future::join_all(all).await;
+    }
+
     /// What observers have for the user; one that panics has nothing.
     pub(crate) fn notices(&self) -> Vec<String> {
         let notices = |observer: &Arc<dyn Observer>| std::panic::catch_unwind(AssertUnwindSafe(|| observer.notices())).unwrap_or_default();

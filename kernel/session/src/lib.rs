@@ -31,6 +31,7 @@ mod parts;
 mod pump;
 mod report;
 mod runner;
+mod screen;
 mod session;
 mod state;
 mod switchboard;

@@ -13,10 +13,11 @@ use crate::gate::Gate;
 use crate::history::History;
 use crate::pump::{Pump, Sinks};
 use crate::runner::{Job, JobEnd, Runner};
+use crate::screen::CellScreen;
 use crate::session::EngineFactory;
 use crate::switchboard::Switchboard;
 use futures::FutureExt;
-use ochre_api::{CellFinished, CellStarted, Ending, Failure, Registry};
+use ochre_api::{CellFinished, CellStarted, Ending, Failure, Registry, Screen};
 use ochre_link::{Comm, CommAction, Stream, Variable};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -30,6 +31,8 @@ const MAX_QUEUED_CELLS: usize = 10_000;
 const SHUTDOWN_POLITE: Duration = Duration::from_millis(1500);
 /// How long a killed worker or an ending engine is waited for; front ends kill the kernel after about 5 s.
 const SHUTDOWN_LAST: Duration = Duration::from_secs(2);
+/// How long extensions have for what is left to do; with the bounds above it stays below those 5 s unless a cell hangs.
+const SETTLE: Duration = Duration::from_millis(1500);
 
 /// All that can wake the task.
 pub(crate) enum Event {
@@ -189,7 +192,10 @@ impl Task {
         };
         // Silent cells and those that are not to be remembered show the next number and leave it unused.
         let count = self.count + 1;
+        let pump = Pump::start(Sinks { front: output, stray: self.stray.clone(), comms: self.comm_sender.clone(), silent: request.silent, gate: self.gate.clone() });
         if !request.silent {
+            let screen: Arc<dyn Screen> = Arc::new(CellScreen(pump.output.clone()));
+            self.exchange.tell(|observer| observer.screen(&screen));
             // Observers write to services and files: they are handed what may be seen.
             let _ = self.gate.learn(&request.code);
             let code = self.gate.text(request.code.clone());
@@ -197,7 +203,6 @@ impl Task {
             self.exchange.tell(|observer| observer.cell_started(&cell));
         }
         let notices = if request.silent { Vec::new() } else { self.exchange.notices() };
-        let pump = Pump::start(Sinks { front: output, stray: self.stray.clone(), comms: self.comm_sender.clone(), silent: request.silent, gate: self.gate.clone() });
         let job = Job { request: request.clone(), count };
         self.running = Some(Running { request, done, count, since: Instant::now() });
         tokio::spawn(async move {
@@ -297,6 +302,7 @@ impl Task {
         let ending = self.ending.take();
         let restart = ending.as_ref().is_some_and(|e| e.restart);
         self.exchange.tell(|observer| observer.session_ended(restart));
+        tokio::time::timeout(SETTLE, self.exchange.settle()).await.ok();
         self.switchboard.connect(None);
         for done in ending.into_iter().flat_map(|e| e.done) {
             done.send(()).ok();
