@@ -1,4 +1,5 @@
 //! What a tracking address names, and opening it.
+use crate::embedded::Embedded;
 use crate::{Access, Result, Tracking, TrackingError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,9 +72,13 @@ fn shown(uri: &str) -> String {
 /// ([`TrackingError::is_away`]): try again later.
 pub async fn open(uri: &str, access: Arc<dyn Access>) -> Result<Arc<dyn Tracking>> {
     let directory = std::env::current_dir().map_err(|source| TrackingError::File { doing: "finding the working directory for", path: uri.into(), source })?;
-    let _ = access;
-    let address = Address::parse(uri, &directory)?;
-    Err(TrackingError::Internal(format!("{address:?} cannot be opened yet")))
+    match Address::parse(uri, &directory)? {
+        Address::File(path) => Ok(Arc::new(Embedded::open(path).await?)),
+        address => {
+            let _ = access;
+            Err(TrackingError::Internal(format!("{address:?} cannot be opened yet")))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@
 mod access;
 mod address;
 mod batch;
+mod embedded;
 mod error;
+mod filter;
 mod tracking;
 mod types;
 

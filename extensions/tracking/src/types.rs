@@ -248,7 +248,7 @@ pub struct NewModel {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelVersion {
     pub name: String,
-    pub version: u64,
+    pub version: i64,
     /// Where its files are.
     pub source: String,
     pub run: Option<String>,
@@ -269,9 +269,9 @@ pub struct Model {
     pub updated_ms: Option<i64>,
     pub tags: BTreeMap<String, String>,
     /// Alias to version.
-    pub aliases: BTreeMap<String, u64>,
+    pub aliases: BTreeMap<String, i64>,
     /// The highest.
-    pub latest: Option<u64>,
+    pub latest: Option<i64>,
 }
 
 /// Which store it is.
@@ -306,4 +306,48 @@ pub struct Features {
     pub inputs: bool,
     /// Whether artifacts go through the server (`mlflow-artifacts:`) and it serves them.
     pub artifact_proxy: bool,
+}
+
+/// The tags that a run begins with: those that were given, its name (made up when it has none) and its parent.
+pub(crate) fn run_tags(new: &NewRun) -> BTreeMap<String, String> {
+    let mut tags: BTreeMap<String, String> = new.tags.iter().cloned().collect();
+    if let Some(name) = &new.name {
+        tags.insert(tag::RUN_NAME.into(), name.clone());
+    }
+    tags.entry(tag::RUN_NAME.into()).or_insert_with(made_up_name);
+    if let Some(parent) = &new.parent {
+        tags.insert(tag::PARENT.into(), parent.clone());
+    }
+    tags
+}
+
+const ADJECTIVES: [&str; 16] =
+    ["amber", "bold", "calm", "clear", "deep", "early", "fair", "golden", "keen", "light", "mild", "quiet", "rapid", "sandy", "steady", "warm"];
+const NOUNS: [&str; 16] =
+    ["badger", "birch", "brook", "cedar", "dune", "falcon", "heron", "ibex", "juniper", "lark", "maple", "otter", "pebble", "river", "sparrow", "wren"];
+
+/// `amber-otter-417`, in MLflow's manner.
+fn made_up_name() -> String {
+    let bytes = uuid::Uuid::new_v4().into_bytes();
+    let number = u16::from_le_bytes([bytes[2], bytes[3]]) % 1000;
+    format!("{}-{}-{number}", ADJECTIVES[usize::from(bytes[0]) % ADJECTIVES.len()], NOUNS[usize::from(bytes[1]) % NOUNS.len()])
+}
+
+/// Refuses names that MLflow's registry refuses.
+pub(crate) fn check_model(new: &NewModel) -> crate::Result<()> {
+    let wrong = |what: String, why: &str| Err(crate::TrackingError::Invalid { what, why: why.into() });
+    let name = &new.name;
+    if name.trim().is_empty() || name.contains(['/', ':']) || name == "." || name == ".." {
+        return wrong(format!("the model's name {name:?}"), "it may not be empty nor hold / or :");
+    }
+    if new.source.is_empty() {
+        return wrong(format!("a version of the model {name:?}"), "it has no source");
+    }
+    let Some(alias) = &new.alias else { return Ok(()) };
+    let number = alias.strip_prefix(['v', 'V']).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
+    let characters = alias.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    if alias.is_empty() || !characters || alias.chars().all(|c| c.is_ascii_digit()) || number || alias.eq_ignore_ascii_case("latest") {
+        return wrong(format!("the alias {alias:?}"), "it holds letters, digits, _ and -, and is no version and not `latest`");
+    }
+    Ok(())
 }
