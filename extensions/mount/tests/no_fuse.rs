@@ -365,7 +365,9 @@ fn kills_at_any_moment_leave_no_program_hanging_and_no_half_object() {
         let kernel = Kernel::over(&directory);
         let seed_text = seed.to_string();
         let child = kernel.command(&["python3", "-c", BUSY, path(&directory), &seed_text]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("python3 is installed");
-        let moment = Duration::from_millis(300 + seed.wrapping_mul(6_364_136_223_846_793_005).rotate_left(20) % 2000);
+        let first = format!("data/w-{seed}-1");
+        wait("the program writes", || server.get("c", &first).map(drop).ok_or_else(String::new));
+        let moment = Duration::from_millis(seed.wrapping_mul(6_364_136_223_846_793_005).rotate_left(20) % 1500);
         std::thread::sleep(moment);
         mount.kill();
         let output = child.wait_with_output().expect("it ends");
