@@ -1,0 +1,58 @@
+//! Steps that are fitted on one table and applied to others: scalers, encoders, imputers, and pipelines of them.
+//!
+//! A step changes the columns it was told to (by default those it is made for) and leaves the others as they are. What it learnt is data: it is
+//! saved with a model and applied again at scoring. Values are scikit-learn's for the same settings.
+mod encode;
+mod impute;
+mod pipeline;
+mod scale;
+
+pub use encode::{Category, OneHotEncoder, OrdinalEncoder};
+pub(crate) use impute::median;
+pub use impute::{Fill, SimpleImputer};
+pub use pipeline::{Field, Pipeline, Preparation, Step};
+pub use scale::{MinMaxScaler, StandardScaler};
+
+use crate::{LearningError, Table, Values};
+
+/// What a step is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Numbers,
+    Texts,
+    All,
+}
+
+/// The names of the columns that a step is fitted on: those that the user named, or all that it is made for.
+fn chosen(table: &Table, named: &Option<Vec<String>>, wanted: Wanted) -> Result<Vec<String>, LearningError> {
+    if table.rows() == 0 {
+        return Err(LearningError::NoRows);
+    }
+    if let Some(names) = named {
+        for name in names {
+            table.column(name)?;
+        }
+        return Ok(names.clone());
+    }
+    let suits = |values: &Values| match wanted {
+        Wanted::All => true,
+        Wanted::Numbers => matches!(values, Values::Numbers(_)),
+        Wanted::Texts => matches!(values, Values::Texts(_)),
+    };
+    Ok(table.columns().iter().filter(|c| suits(&c.values)).map(|c| c.name.clone()).collect())
+}
+
+/// The numbers of a column.
+fn numbers<'a>(table: &'a Table, name: &str) -> Result<&'a [f64], LearningError> {
+    let column = table.column(name)?;
+    match &column.values {
+        Values::Numbers(values) => match values.iter().any(|x| x.is_infinite()) {
+            true => Err(LearningError::Infinite(name.into())),
+            false => Ok(values),
+        },
+        Values::Texts(_) => {
+            let hint = "; put a OneHotEncoder or an OrdinalEncoder before";
+            Err(LearningError::Kind { column: name.into(), expected: "numbers", found: "texts", hint })
+        }
+    }
+}
