@@ -35,6 +35,22 @@ impl Batch {
         out
     }
 
+    /// The batch without its artifacts that are files, and those: a file of another machine goes on its own.
+    pub fn without_files(&self) -> (Batch, Vec<(String, std::path::PathBuf)>) {
+        let (mut rest, mut files) = (Batch { from: self.from, end: self.end, ..Batch::default() }, Vec::new());
+        self.each(|kind, payload| match kind.and_then(|k| Record::decode(k, payload)) {
+            Some(Record::Artifact { path, file, .. }) => files.push((path, file)),
+            Some(_) => {
+                rest.raw.push(kind.map_or(0, |k| k as u8));
+                rest.raw.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+                rest.raw.extend_from_slice(payload);
+                rest.count += 1;
+            }
+            None => {}
+        });
+        (rest, files)
+    }
+
     /// As it came over the wire; `None` if the lengths do not add up.
     pub(crate) fn of_raw(from: u64, end: u64, raw: Vec<u8>) -> Option<Self> {
         let mut batch = Self { from, end, raw, count: 0 };

@@ -48,6 +48,12 @@ fn is_key_character(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | ':' | '/')
 }
 
+/// The path of an artifact inside a run, as MLflow takes it: relative, without empty, `.` and `..` parts.
+pub fn artifact_path(path: &str) -> String {
+    let parts: Vec<&str> = path.split(['/', '\\']).map(str::trim).filter(|p| !matches!(*p, "" | "." | "..")).collect();
+    if parts.is_empty() { "unnamed".to_owned() } else { parts.join("/") }
+}
+
 /// The first `limit` characters; the second is true when there were more.
 pub fn cut(value: &str, limit: usize) -> (&str, bool) {
     match value.char_indices().nth(limit) {
@@ -90,6 +96,13 @@ mod tests {
         assert_ne!(a, b);
         assert!(is_valid_key(&a) && a.chars().count() == KEY, "{a}");
         assert!(is_valid_key(&"x".repeat(KEY)) && !is_valid_key(&"x".repeat(KEY + 1)));
+    }
+
+    #[test]
+    fn artifacts_stay_inside_their_run() {
+        for (given, kept) in [("a/b.txt", "a/b.txt"), ("/etc/x", "etc/x"), ("../../x", "x"), ("a//./b", "a/b"), ("..", "unnamed"), ("a\\b", "a/b")] {
+            assert_eq!(artifact_path(given), kept);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::segment::{Segment, frame};
 use crate::SpoolError;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 /// Size of the first segment in bytes: most runs are small, and sweeps have many.
@@ -49,8 +49,6 @@ pub struct Spool {
     current: RwLock<Arc<Segment>>,
     chain: Mutex<Chain>,
     copies: AtomicU64,
-    /// Set when a write met the limit, so that the deliverer knows that somebody waits.
-    awaited: AtomicBool,
 }
 
 /// All segments that hold something undelivered, oldest first; the last is the current one.
@@ -83,7 +81,6 @@ impl Spool {
             current: RwLock::new(Arc::clone(&first)),
             chain: Mutex::new(Chain { segments: VecDeque::from([first]), prepared: None }),
             copies: AtomicU64::new(0),
-            awaited: AtomicBool::new(false),
         })
     }
 
@@ -141,7 +138,6 @@ impl Spool {
         let Some(last) = chain.segments.back().map(Arc::clone).filter(|s| s.base == full) else { return Ok(()) };
         let waiting = last.after() - self.head.delivered();
         if waiting >= self.limit {
-            self.awaited.store(true, Ordering::Relaxed);
             return Err(SpoolError::Full { bytes: waiting, limit: self.limit });
         }
         let prepared = chain.prepared.take_if(|p| p.fits(room));
@@ -202,7 +198,6 @@ impl Spool {
                 done.remove();
             }
         }
-        self.awaited.store(false, Ordering::Relaxed);
     }
 
     /// Whether something waits for delivery.
@@ -213,11 +208,6 @@ impl Spool {
     /// Bytes of files (and memory) that wait, about.
     pub fn waiting(&self) -> u64 {
         self.chain().segments.back().map_or(0, |s| (s.base + s.used()).saturating_sub(self.head.delivered()))
-    }
-
-    /// Whether a write met the limit since the last delivery.
-    pub fn is_awaited(&self) -> bool {
-        self.awaited.load(Ordering::Relaxed)
     }
 
     /// A name for a copy of an artifact inside the spool, in a folder of its own so that the copy may keep the file's name.

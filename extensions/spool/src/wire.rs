@@ -1,7 +1,7 @@
 //! What the worker asks of the service `runs`, and the answers: one line of JSON, then bytes where a request has some.
 //!
 //! ```text
-//! {"active":{}}\n                                   -> Active      which run to log to; one is made when there is none
+//! {"active":{create}}\n                             -> Active | null   which run to log to; with `create` one is made when there is none
 //! {"append":{run_id,spool,from,end}}\n <records>      -> Appended    `upto` is acknowledged: it is kept by the backend
 //! {"artifact":{run_id,path,offset,total}}\n <bytes>   -> Appended    a part of a file that is on another machine, in order
 //! {"child":{name,params,tags,parent}}\n               -> Active      a run below a run, for a trial
@@ -18,7 +18,7 @@ pub const TOPIC: &str = "runs";
 /// A request, as both sides handle it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    Active,
+    Active { create: bool },
     Append { run_id: String, spool: String, batch: Batch },
     Artifact { run_id: String, path: String, offset: u64, total: u64, bytes: Vec<u8> },
     Child(Child),
@@ -86,7 +86,10 @@ pub enum WireError {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Active {},
+    Active {
+        #[serde(default)]
+        create: bool,
+    },
     Append { run_id: String, spool: String, from: u64, end: u64 },
     Artifact { run_id: String, path: String, offset: u64, total: u64 },
     Child(Child),
@@ -109,7 +112,7 @@ impl Request {
 
     fn clone_line(&self) -> (Line, Option<&[u8]>) {
         match self {
-            Request::Active => (Line::Active {}, None),
+            Request::Active { create } => (Line::Active { create: *create }, None),
             Request::Append { run_id, spool, batch } => {
                 (Line::Append { run_id: run_id.clone(), spool: spool.clone(), from: batch.from, end: batch.end }, Some(&batch.raw))
             }
@@ -126,7 +129,7 @@ impl Request {
         let split = payload.iter().position(|&b| b == b'\n').unwrap_or(payload.len());
         let rest = payload.get(split + 1..).unwrap_or_default();
         Ok(match serde_json::from_slice(&payload[..split])? {
-            Line::Active {} => Request::Active,
+            Line::Active { create } => Request::Active { create },
             Line::Append { run_id, spool, from, end } => {
                 Request::Append { run_id, spool, batch: Batch::of_raw(from, end, rest.to_vec()).ok_or(WireError::Records)? }
             }

@@ -25,6 +25,12 @@ pub fn interrupted() -> bool {
     wanted == if mine == 0 { RUNNING.load(Ordering::Relaxed) } else { mine }
 }
 
+/// The execution that this thread works for: its own on a cell thread, also a detached one, else that of the cell that began last. Zero before any.
+pub fn execution() -> u64 {
+    let mine = MINE.try_with(std::cell::Cell::get).unwrap_or(0);
+    if mine == 0 { RUNNING.load(Ordering::Relaxed) } else { mine }
+}
+
 /// Begins a generation on the cell thread.
 pub(crate) fn begin(generation: u64) {
     MINE.set(generation);

@@ -9,7 +9,7 @@ mod probed;
 pub mod show;
 pub mod store;
 
-pub use crate::interrupt::{check, request as request_interrupt};
+pub use crate::interrupt::{check, execution, request as request_interrupt};
 pub use end::{CellEnd, Failure, PanicInfo};
 pub use probed::probed;
 pub use show::*;
