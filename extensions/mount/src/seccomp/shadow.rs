@@ -51,6 +51,8 @@ pub(super) struct Shadow {
 
 #[derive(Default)]
 struct Local {
+    /// All was taken away: what was asked before makes nothing any more.
+    ended: bool,
     files: HashMap<String, Placed>,
     directories: BTreeSet<String>,
 }
@@ -152,7 +154,12 @@ impl Shadow {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.whole(path).is_dir() => {}
             Err(error) => return Err(code(&error)),
         }
-        self.local().directories.insert(path.to_owned());
+        let mut local = self.local();
+        if local.ended {
+            let _ = fs::remove_dir(self.whole(path));
+            return Err(libc::EIO);
+        }
+        local.directories.insert(path.to_owned());
         Ok(())
     }
 
@@ -160,6 +167,9 @@ impl Shadow {
     fn place(&self, path: &str, entry: &Entry) -> Result<bool, Errno> {
         self.place_directory(names::split(path).0)?;
         let mut local = self.local();
+        if local.ended {
+            return Err(libc::EIO);
+        }
         let replace = match local.files.get(path) {
             Some(placed) if placed.etag == entry.etag && placed.size == entry.size => return Ok(true),
             found => found.is_some(),
@@ -296,7 +306,7 @@ impl Shadow {
         }
         let mut local = self.local();
         let mut held: u64 = local.files.values().filter(|placed| placed.filled).map(|placed| placed.size).sum();
-        while held > self.room {
+        while held > self.room && !local.ended {
             let oldest = local.files.iter_mut().filter(|(path, placed)| placed.filled && placed.size > 0 && *path != keep).min_by_key(|(_, placed)| placed.used);
             let Some((path, placed)) = oldest else { return };
             if self.make(path, placed.size, placed.modified, true).is_err() {
@@ -315,6 +325,9 @@ impl Shadow {
         let adopted = self.place_directory(names::split(path).0).is_ok() && {
             self.journal().file(path, entry.size, entry.modified);
             let mut local = self.local();
+            if local.ended {
+                return drop(fs::remove_file(from));
+            }
             let times = File::options().write(true).open(from).and_then(|file| file.set_times(FileTimes::new().set_modified(entry.modified)));
             let moved = times.and_then(|()| fs::set_permissions(from, Permissions::from_mode(self.shown()))).and_then(|()| fs::rename(from, self.whole(path)));
             if moved.is_ok() {
@@ -348,6 +361,7 @@ impl Shadow {
     pub(super) fn clear(&self) -> usize {
         let (files, directories) = {
             let mut local = self.local();
+            local.ended = true;
             (std::mem::take(&mut local.files), std::mem::take(&mut local.directories))
         };
         for path in files.keys() {
