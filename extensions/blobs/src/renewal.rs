@@ -20,7 +20,8 @@ use crate::{BlobError, Credential, Grant, Grants, Location, Result};
 /// A credential is renewed this long before it ends, or after three quarters of its life where that is later: services count a token as ended
 /// early when clocks differ, and a part in flight must not outlive it.
 const EARLY: Duration = Duration::from_secs(300);
-/// Refusals within this time of a renewal do not renew again: the credential is not allowed to, and another one will not be either.
+/// Refusals within this time of a renewal do not renew again: the credential is not allowed to, and a fresh one of the same identity will not be
+/// either. Only one that the user has named meanwhile is worth a try.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The grant of one open store.
@@ -105,12 +106,18 @@ impl Renewal {
     /// `sent`: when the refused request began. What was renewed since then is worth a try as it is: all parts in flight are refused together.
     pub(crate) async fn refused(&self, sent: Instant) -> object_store::Result<bool> {
         let mut held = self.held.lock().await;
-        if let Some(held) = held.as_ref().filter(|held| held.number > 1) {
-            if held.got > sent {
+        if let Some(last) = held.as_ref().filter(|held| held.number > 1) {
+            if last.got > sent {
                 return Ok(true);
             }
-            if held.got.elapsed() < PAUSE {
-                return Ok(false);
+            if last.got.elapsed() < PAUSE {
+                let Ok(grant) = self.grants.grant(&self.location, false).await else { return Ok(false) };
+                let another = !same(&last.grant.credential, &grant.credential);
+                if another {
+                    let number = last.number + 1;
+                    *held = Some(Held::new(grant, number));
+                }
+                return Ok(another);
             }
         }
         let before = held.as_ref().map(|held| Arc::clone(&held.grant));
