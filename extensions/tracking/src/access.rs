@@ -33,6 +33,11 @@ pub trait Access: Send + Sync {
     /// The workspace of a profile (`None`: the default one).
     async fn databricks(&self, profile: Option<&str>, refresh: bool) -> Result<Host>;
 
+    /// The run that the platform began for this process, and ends by itself (`AZUREML_RUN_ID` in jobs of Azure ML).
+    fn platform_run(&self) -> Option<String> {
+        None
+    }
+
     /// Certificates to trust beside the system's (PEM).
     fn certificates(&self) -> Result<Option<Vec<u8>>> {
         Ok(None)
@@ -137,6 +142,10 @@ impl Access for FromEnvironment {
         let credential = found.get("token").map(|token| Credential::Bearer(Secret::from(token.as_str()))).or_else(basic);
         let credential = credential.ok_or_else(|| missing("the profile has neither a token nor a user and password".into()))?;
         Ok(Host { url: origin(host), credential })
+    }
+
+    fn platform_run(&self) -> Option<String> {
+        self.variable("AZUREML_RUN_ID").map(str::to_owned)
     }
 
     fn certificates(&self) -> Result<Option<Vec<u8>>> {

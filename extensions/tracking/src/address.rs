@@ -1,5 +1,6 @@
 //! What a tracking address names, and opening it.
 use crate::embedded::Embedded;
+use crate::remote::Remote;
 use crate::{Access, Result, Tracking, TrackingError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,10 +75,9 @@ pub async fn open(uri: &str, access: Arc<dyn Access>) -> Result<Arc<dyn Tracking
     let directory = std::env::current_dir().map_err(|source| TrackingError::File { doing: "finding the working directory for", path: uri.into(), source })?;
     match Address::parse(uri, &directory)? {
         Address::File(path) => Ok(Arc::new(Embedded::open(path).await?)),
-        address => {
-            let _ = access;
-            Err(TrackingError::Internal(format!("{address:?} cannot be opened yet")))
-        }
+        Address::Server(base) => Ok(Arc::new(Remote::server(base, access).await?)),
+        Address::AzureMl(base) => Ok(Arc::new(Remote::azure_ml(base, access).await?)),
+        Address::Databricks(profile) => Ok(Arc::new(Remote::databricks(profile, access).await?)),
     }
 }
 

@@ -17,6 +17,7 @@ mod batch;
 mod embedded;
 mod error;
 mod filter;
+mod remote;
 mod tracking;
 mod types;
 

@@ -206,7 +206,7 @@ pub struct Query {
     pub filter: String,
     /// `metrics.loss ASC`, `start_time DESC`, …; the latest first when empty.
     pub order_by: Vec<String>,
-    /// Runs of one page; 0 is as many as the store gives at once (50,000 at most).
+    /// Runs of one page; 0 leaves it to the store (a server: 1,000; the file: 50,000).
     pub max: usize,
     /// From the page before.
     pub page: Option<String>,

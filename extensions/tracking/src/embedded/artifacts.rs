@@ -13,12 +13,17 @@ pub(super) fn folder(uri: &str, database: &Path) -> Result<PathBuf> {
         // What a server in this folder (`mlflow ui`) makes; that is where it keeps them.
         return Ok(file::beside(database, "mlartifacts").join(path.trim_start_matches('/')));
     }
-    let path = match uri.split_once(':') {
-        Some(("file", _)) => Url::parse(uri).ok().and_then(|url| url.to_file_path().ok()).ok_or_else(unsupported)?,
-        Some((scheme, _)) if scheme.len() > 1 && !scheme.contains('/') => return Err(unsupported()),
-        _ => PathBuf::from(uri),
-    };
+    let path = plain(uri).ok_or_else(unsupported)?;
     Ok(moved(&path, database).unwrap_or(path))
+}
+
+/// A path, or a `file:` address; `None` for what is elsewhere.
+pub(super) fn plain(uri: &str) -> Option<PathBuf> {
+    match uri.split_once(':') {
+        Some(("file", _)) => Url::parse(uri).ok()?.to_file_path().ok(),
+        Some((scheme, _)) if scheme.len() > 1 && !scheme.contains('/') => None,
+        _ => Some(PathBuf::from(uri)),
+    }
 }
 
 /// MLflow writes full paths. When the folder was moved with its database, they point to where it was: the same files are beside the database.

@@ -61,6 +61,25 @@ impl Fail {
     }
 }
 
+pub(crate) use artifacts::checked as checked_path;
+pub(crate) use inputs::checked as checked_input;
+pub(crate) use rows::restored;
+
+/// The folder of this machine that an artifact URI names, if it names one.
+pub(crate) fn plain_folder(uri: &str) -> Option<PathBuf> {
+    artifacts::plain(uri)
+}
+
+/// Writes an artifact into a folder that a server keeps on this machine.
+pub(crate) async fn put_artifact(folder: PathBuf, path: String, source: Source) -> Result<()> {
+    blocking(move || artifacts::put(&folder, &path, &source)).await
+}
+
+/// Reads one from there.
+pub(crate) async fn get_artifact(folder: PathBuf, path: String) -> Result<Bytes> {
+    blocking(move || artifacts::get(&folder, &path)).await
+}
+
 /// Unix milliseconds.
 pub(super) fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
