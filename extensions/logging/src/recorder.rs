@@ -24,6 +24,9 @@ pub struct Recorder {
     pub spool: Spool,
     keys: Mutex<HashMap<Box<str>, Key>>,
     params: Mutex<HashMap<String, String>>,
+    /// Artifacts that MLflow's page shall show as tables.
+    #[cfg(feature = "frames")]
+    tables: Mutex<Vec<String>>,
     pub said: Said,
     lost: AtomicU64,
 }
@@ -46,7 +49,17 @@ impl Recorder {
         let limit = if delivery == Delivery::Kernel { LIMIT } else { u64::MAX };
         let spool = Spool::create(&directory, &header, limit)?;
         let known = active.steps.iter().map(|(key, last)| (key.as_str().into(), Key { kept: None, next: last.saturating_add(1) }));
-        Ok(Self { keys: Mutex::new(known.collect()), params: Mutex::default(), said: Said::default(), lost: AtomicU64::new(0), active, delivery, spool })
+        Ok(Self {
+            keys: Mutex::new(known.collect()),
+            params: Mutex::default(),
+            #[cfg(feature = "frames")]
+            tables: Mutex::default(),
+            said: Said::default(),
+            lost: AtomicU64::new(0),
+            active,
+            delivery,
+            spool,
+        })
     }
 
     /// The same run in a forked child: its own spool, and steps that go on.
@@ -155,6 +168,17 @@ impl Recorder {
         std::fs::write(&file, text).map_err(LogError::file(&file))?;
         self.record(&Record::Artifact { path, file, owned: true });
         Ok(())
+    }
+
+    /// One more table; gives MLflow's list of them.
+    #[cfg(feature = "frames")]
+    pub fn add_table(&self, path: &str) -> String {
+        let mut tables = lock(&self.tables);
+        if !tables.iter().any(|t| t == path) {
+            tables.push(path.to_owned());
+        }
+        let list: Vec<serde_json::Value> = tables.iter().map(|path| serde_json::json!({"path": path, "type": "table"})).collect();
+        serde_json::Value::from(list).to_string()
     }
 
     /// Appends a record, waiting for room where the spool is full.

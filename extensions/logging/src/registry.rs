@@ -165,9 +165,9 @@ impl Registry {
         }
     }
 
-    /// Whether somebody else has to fetch what is logged here.
+    /// Whether somebody else has to fetch what this execution logs.
     pub fn is_fetched(&self) -> bool {
-        self.executions().values().flatten().any(|r| r.delivery == Delivery::Fetched)
+        self.executions().get(&execution()).is_some_and(|r| r.as_ref().is_some_and(|r| r.delivery == Delivery::Fetched))
     }
 
     /// Whether a run may still be logged to without asking again.

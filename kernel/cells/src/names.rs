@@ -20,7 +20,7 @@ const POLARS: &[&str] = &[
 ];
 
 /// Members of `ochre` that the small runtime does not have.
-const OCHRE: &[&str] = &["plot", "Plot", "image", "images", "ImagesGrid", "rows", "columns", "store", "cloud_options", "secret", "__stores", "__block_on"];
+const OCHRE: &[&str] = &["plot", "Plot", "image", "images", "ImagesGrid", "rows", "columns", "store", "cloud_options", "secret", "run", "__stores", "__block_on"];
 
 /// Methods of frames that traits of the prelude's add.
 const METHODS: &[&str] = &["sink_parquet", "sink_csv", "sink_ipc", "sink_ndjson", "write_parquet", "write_csv", "write_ipc", "write_ndjson"];
@@ -34,6 +34,11 @@ pub fn asks_for_prelude(name: &str, has: &dyn Fn(&str) -> bool) -> bool {
         return false;
     }
     POLARS.contains(&name) || (has("ochre") && OCHRE.contains(&name))
+}
+
+/// Whether a `use` line of something of `ochre`'s asks for the prelude (`use ochre::run;`).
+pub fn import_asks_for_prelude(line: &str) -> bool {
+    line.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| OCHRE.contains(&word))
 }
 
 /// Whether a name after a dot asks for the prelude.

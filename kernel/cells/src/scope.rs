@@ -74,6 +74,7 @@ impl Finder<'_> {
     fn import(&mut self, imported: &Imported) {
         let import = &imported.import;
         self.scope.lines.insert(import.line.clone(), Some(imported.clone()));
+        self.scope.heavy |= import.root == "ochre" && names::import_asks_for_prelude(&import.line);
         if import.name.as_deref() != Some(&import.root) {
             self.name(&import.root, &|_| false);
         } else {

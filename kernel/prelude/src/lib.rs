@@ -10,6 +10,7 @@ mod block_on;
 pub use ochre_runtime::*;
 
 pub use ochre_frames::{columns, rows};
+pub use ochre_logging::run;
 pub use ochre_stores::{Blob, BlobReader, BlobWriter, Listing, Secret, Store, StoreError, cloud_options, secret, store};
 pub use ochre_plots::{Chart, ImagesGrid, Picture, PlotError, ToPicture, image, images, plot};
 

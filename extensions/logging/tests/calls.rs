@@ -1,0 +1,139 @@
+//! What becomes of each call: the records that it leaves, and what the user is told.
+mod support;
+
+use ochre_spool::wire::Active;
+use ochre_spool::{Reader, Record, limits};
+use std::collections::HashMap;
+use std::path::Path;
+use support::{metrics, program, records};
+
+struct Ran {
+    place: tempfile::TempDir,
+    said: String,
+    out: String,
+}
+
+impl Ran {
+    /// Runs the program to its end, with a run in the environment or without.
+    fn of(arguments: &[&str], run: Option<&str>) -> Self {
+        let place = tempfile::tempdir().expect("a folder");
+        let mut command = program();
+        command.args(arguments).current_dir(place.path()).env("OCHRE_SPOOL", place.path().join("spools")).env("KEPT", place.path().join("kept"));
+        if let Some(run) = run {
+            command.env("MLFLOW_RUN_ID", run).env("MLFLOW_TRACKING_URI", "http://user:word@host:5000");
+        }
+        let output = command.output().expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        let (said, out) = (text(output.stderr), text(output.stdout));
+        assert!(output.status.success(), "{said}");
+        Self { place, said, out }
+    }
+
+    fn spools(&self) -> std::path::PathBuf {
+        self.place.path().join("spools")
+    }
+
+    fn readers(&self) -> Vec<Reader> {
+        ochre_spool::abandoned(&self.spools()).expect("a list").0
+    }
+}
+
+/// Steps and values of a metric, in order.
+fn points(records: &[Record], key: &str) -> Vec<(i64, f64)> {
+    let of = |r: &Record| if let Record::Metric(m) = r && m.key == key { Some((m.step, m.value)) } else { None };
+    records.iter().filter_map(of).collect()
+}
+
+#[test]
+fn each_call_leaves_what_is_said() {
+    let ran = Ran::of(&["calls", "."], Some("from the environment"));
+    let readers = ran.readers();
+    let reader = &readers[0];
+    assert_eq!(reader.header().run_id, "from the environment");
+    assert_eq!(reader.header().tracking_uri, "http://host:5000", "no credential in a spool");
+    let all = records(reader);
+
+    // "A metric without a step gets the one after the last of its name, beginning at 0."
+    assert_eq!(points(&all, "steps"), [(0, 0.0), (1, 1.0), (2, 2.0), (100, 9.0), (101, 10.5)]);
+
+    // "NaN is kept as a gap, and infinities as the largest numbers."
+    let values = points(&all, "values");
+    assert!(values[0].1.is_nan() && values[1].1 == f64::INFINITY && values[2].1.to_bits() == (-0.0f64).to_bits() && values[3].1.is_nan(), "{values:?}");
+    assert_eq!((values[4].1, values[5].1), (1.0, usize::MAX as f64));
+
+    // "A name that MLflow refuses is logged under one that it takes, and you are told once."
+    assert_eq!(points(&all, "loss _ of /all/__/x").len(), 2);
+    assert_eq!(ran.said.matches("the metric `loss % of /all/../x` is logged as `loss _ of /all/__/x`").count(), 1, "{}", ran.said);
+    assert_eq!(points(&all, "_").len(), 1);
+    let long = limits::key(&"k".repeat(300)).into_owned();
+    assert_eq!((points(&all, &long).len(), long.len()), (1, 250));
+    assert!(all.iter().all(|r| !matches!(r, Record::Metric(m) if !limits::is_valid_key(&m.key))));
+
+    // "A parameter keeps its first value."
+    let params: Vec<(&str, usize)> = all.iter().filter_map(|r| if let Record::Param { key, value } = r { Some((key.as_str(), value.len())) } else { None }).collect();
+    assert_eq!(params, [("depth", 1), ("rate", 3), ("kind", 6), ("long", 6_000)]);
+    assert!(ran.said.contains("the param `depth` stays `3`"), "{}", ran.said);
+    assert!(ran.said.contains("the value of the param `long` is cut to its first 6000 characters"), "{}", ran.said);
+
+    let tags: Vec<(&str, usize)> = all.iter().filter_map(|r| if let Record::Tag { key, value } = r { Some((key.as_str(), value.len())) } else { None }).collect();
+    assert_eq!(tags, [("tag", 5), ("tag", 8_000), ("mlflow.note.content", 15)]);
+
+    assert!(all.contains(&Record::Text { path: "a/short.txt".into(), text: "short".into() }));
+    assert!(all.contains(&Record::Text { path: "config.json".into(), text: "{\n  \"a\": [\n    1,\n    2\n  ]\n}".into() }));
+
+    // "A file is logged as it is at the call."
+    let files: HashMap<String, String> = all.iter().filter_map(|r| if let Record::Artifact { path, file, owned: true } = r { Some((path.clone(), text(file))) } else { None }).collect();
+    assert_eq!(files["model.bin"], "as it was");
+    assert_eq!(files["long.txt"].len(), 400_000);
+    assert_eq!((files["in/data/deep/x"].as_str(), files["deep/x"].as_str()), ("x", "x"));
+    assert_eq!(files.len(), 4, "{:?}", files.keys());
+    assert!(ran.out.contains("missing: cannot log ./missing: No such file or directory"), "{}", ran.out);
+    assert!(ran.out.contains("current: true"), "{}", ran.out);
+}
+
+fn text(file: &Path) -> String {
+    std::fs::read_to_string(file).expect("the copy")
+}
+
+/// "Without a kernel, `MLFLOW_RUN_ID` names the run; where nothing names one, log calls do nothing and say so once."
+#[test]
+fn without_a_run_nothing_is_logged_and_it_is_said_once() {
+    let ran = Ran::of(&["calls", "."], None);
+    assert_eq!(ran.said, "ochre: nothing is logged: there is no kernel, and MLFLOW_RUN_ID does not name a run\n");
+    assert!(!ran.spools().exists());
+}
+
+/// "A continued run goes on where it stopped."
+#[test]
+fn a_continued_run_goes_on_where_it_stopped() {
+    let ran = Ran::of(&["continued"], None);
+    let kept = std::fs::read_to_string(ran.place.path().join("kept")).expect("what was delivered");
+    assert!(kept.starts_with("loss 42 "), "{kept}");
+    assert!(metrics(&ran.spools()).is_empty(), "all was delivered");
+}
+
+/// "A forked child logs to its parent's run."
+#[test]
+fn a_forked_child_logs_to_its_parents_run() {
+    let ran = Ran::of(&["fork"], Some("parents"));
+    let readers = ran.readers();
+    assert_eq!(readers.iter().map(|r| r.header().run_id.as_str()).collect::<Vec<_>>(), ["parents", "parents"]);
+    let mut steps: Vec<Vec<i64>> = readers.iter().map(|r| points(&records(r), "loss").into_iter().map(|p| p.0).collect()).collect();
+    steps.sort();
+    assert_eq!(steps, [vec![0, 1, 2, 3, 4], vec![3, 4]]);
+}
+
+/// A measurement, to be read: `cargo test --release -p ochre-logging -- --ignored --nocapture what_a_call_costs`.
+#[test]
+#[ignore = "slow: a measurement, which has no bound to fail at on a busy machine"]
+fn what_a_call_costs() {
+    let ran = Ran::of(&["time"], Some("timed"));
+    println!("{}", ran.out);
+    assert!(ran.out.contains("p99"), "{}", ran.said);
+}
+
+#[test]
+fn an_answer_of_an_older_kernel_is_understood() {
+    let active: Active = ochre_spool::wire::read(br#"{"run_id":"r","experiment":"e"}"#).expect("an answer");
+    assert_eq!((active.run_id.as_str(), active.remote), ("r", false));
+}
