@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ochre-jupyter", &["ochre-session", "ochre-link"]),
     ("ochre-learning", &[]),
     ("ochre-link", &[]),
-    ("ochre-logging", &["ochre-runtime", "ochre-spool", "ochre-frames"]),
+    ("ochre-logging", &["ochre-runtime", "ochre-spool", "ochre-plots"]),
     ("ochre-ml", &["ochre-runtime", "ochre-frames", "ochre-plots", "ochre-learning", "ochre-logging"]),
     ("ochre-mount", &["ochre-blobs", "ochre-secrets"]),
     ("ochre-plots", &["ochre-runtime", "ochre-charts"]),
