@@ -40,6 +40,9 @@ impl Core {
         self.wait_for_close(&node.path).await?;
         let entry = self.entry(&node.path).await?.ok_or(Errno::ESTALE)?;
         let mode = self.may_replace(&entry, flags)?;
+        if self.inodes.outdated(number, None) {
+            return Err(Errno::ESTALE);
+        }
         self.begin(&node.path, mode, flags & libc::O_TRUNC != 0, thread)
     }
 
@@ -157,6 +160,9 @@ impl Core {
         }
         if let Some(size) = size {
             let node = self.file(number)?;
+            if self.writing(&node.path).is_none() && self.rights.overwrite && self.inodes.outdated(number, None) {
+                return Err(Errno::ESTALE);
+            }
             self.resize(&node.path, size).await?;
         }
         self.getattr(number, None).await

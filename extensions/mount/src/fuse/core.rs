@@ -150,6 +150,9 @@ impl Core {
         if node.directory {
             return Ok(self.attr(number, &Entry::directory()));
         }
+        if let Some(entry) = self.inodes.left_behind(number) {
+            return Ok(self.attr(number, &entry));
+        }
         if let Some(entry) = self.entry(&node.path).await?.filter(|entry| !entry.directory) {
             return Ok(self.attr(number, &entry));
         }
@@ -186,10 +189,14 @@ impl Core {
         let node = self.file(number)?;
         self.wait_for_close(&node.path).await?;
         let entry = self.entry(&node.path).await?.ok_or(Errno::ESTALE)?;
-        if entry.directory {
+        if entry.directory || self.inodes.outdated(number, Some(&entry)) {
             return Err(Errno::ESTALE);
         }
-        if entry.size <= SMALL { self.open_whole(number, &node, entry).await } else { self.open_ranges(number, &node, &entry).await }
+        let opened = if entry.size <= SMALL { self.open_whole(number, &node, entry.clone()).await } else { self.open_ranges(number, &node, &entry).await };
+        if opened.is_ok() {
+            self.inodes.opened(number, &entry);
+        }
+        opened
     }
 
     async fn open_whole(&self, number: INodeNo, node: &Node, entry: Entry) -> Result<Opened, Errno> {

@@ -264,7 +264,7 @@ impl Filesystem for Mounted {
     fn release(
         &self,
         _request: &Request,
-        _number: INodeNo,
+        number: INodeNo,
         handle: FileHandle,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
@@ -273,6 +273,7 @@ impl Filesystem for Mounted {
     ) {
         if !matches!(self.core.handle(handle).as_deref(), Ok(Handle::Writing(..))) {
             self.core.give_up(handle);
+            self.core.inodes.closed(number);
             reply.ok();
             return;
         }

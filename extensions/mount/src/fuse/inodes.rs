@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fuser::{Errno, INodeNo};
 
+use crate::tree::Entry;
+
 /// What a number stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Node {
@@ -18,6 +20,16 @@ struct Known {
     told: u64,
     /// The version whose bytes the kernel's page cache may hold.
     cached: Option<Arc<str>>,
+    /// Handles that read it, all of one version.
+    readers: u32,
+    /// That version.
+    read: Option<Entry>,
+}
+
+impl Known {
+    fn new(node: Node) -> Self {
+        Self { node, told: 1, cached: None, readers: 0, read: None }
+    }
 }
 
 #[derive(Default)]
@@ -38,7 +50,7 @@ impl Inodes {
         let root = Node { path: Arc::from(""), directory: true };
         let number = INodeNo::ROOT.0;
         let table = Table {
-            known: HashMap::from([(number, Known { node: root.clone(), told: 1, cached: None })]),
+            known: HashMap::from([(number, Known::new(root.clone()))]),
             numbers: HashMap::from([(root, number)]),
             last: number,
         };
@@ -62,7 +74,7 @@ impl Inodes {
         table.last += 1;
         let number = table.last;
         table.numbers.insert(node.clone(), number);
-        table.known.insert(number, Known { node, told: 1, cached: None });
+        table.known.insert(number, Known::new(node));
         INodeNo(number)
     }
 
@@ -115,6 +127,43 @@ impl Inodes {
         same
     }
 
+    /// A handle reads the file in this version.
+    pub(super) fn opened(&self, number: INodeNo, entry: &Entry) {
+        if let Some(known) = self.table().known.get_mut(&number.0) {
+            known.readers += 1;
+            known.read = Some(entry.clone());
+        }
+    }
+
+    /// A handle that read it is closed.
+    pub(super) fn closed(&self, number: INodeNo) {
+        if let Some(known) = self.table().known.get_mut(&number.0) {
+            known.readers = known.readers.saturating_sub(1);
+        }
+    }
+
+    /// Whether handles read another version than `now` (`None`: one that is about to be written). Their pages and their size must stay theirs, so the
+    /// path is free then: the kernel is told `ESTALE`, looks it up again and gets another number.
+    pub(super) fn outdated(&self, number: INodeNo, now: Option<&Entry>) -> bool {
+        let mut table = self.table();
+        let Some(known) = table.known.get(&number.0).filter(|known| known.readers > 0) else { return false };
+        if now.is_some_and(|now| known.read.as_ref().is_some_and(|read| read.etag == now.etag)) {
+            return false;
+        }
+        let node = known.node.clone();
+        if table.numbers.get(&node) == Some(&number.0) {
+            table.numbers.remove(&node);
+        }
+        true
+    }
+
+    /// What is still read under a number whose path stands for another file by now.
+    pub(super) fn left_behind(&self, number: INodeNo) -> Option<Entry> {
+        let table = self.table();
+        let known = table.known.get(&number.0).filter(|known| known.readers > 0)?;
+        if table.numbers.get(&known.node) == Some(&number.0) { None } else { known.read.clone() }
+    }
+
     /// How many numbers the kernel knows.
     #[cfg(test)]
     fn len(&self) -> usize {
@@ -150,5 +199,24 @@ mod tests {
         assert_eq!(inodes.tell("b", false), a);
         inodes.unlink("b", false);
         assert_ne!(inodes.tell("b", false), a);
+    }
+
+    #[test]
+    fn a_version_that_is_read_keeps_its_number_and_the_next_gets_another() {
+        let version = |etag: &str, size| Entry { directory: false, size, modified: std::time::SystemTime::UNIX_EPOCH, etag: Some(Arc::from(etag)) };
+        let (inodes, old, new) = (Inodes::new(), version("1", 12), version("2", 3));
+        let a = inodes.tell("a", false);
+        assert!(!inodes.outdated(a, Some(&new)), "nobody reads it");
+        inodes.opened(a, &old);
+        assert!(!inodes.outdated(a, Some(&old)));
+        assert_eq!(inodes.left_behind(a), None);
+        assert!(inodes.outdated(a, Some(&new)));
+        assert_ne!(inodes.tell("a", false), a);
+        assert_eq!(inodes.left_behind(a), Some(old));
+        inodes.closed(a);
+        assert_eq!(inodes.left_behind(a), None);
+        let b = inodes.tell("b", false);
+        inodes.opened(b, &new);
+        assert!(inodes.outdated(b, None), "it is about to be written");
     }
 }
