@@ -23,25 +23,23 @@ pub fn log_frame(name: impl AsRef<str>, frame: &DataFrame) -> Result<(), LogErro
 /// Logs a picture: the bytes of a picture file, or a picture of the crate `image`. Without an ending the name gets `.png`; bytes that are already
 /// of the kind that the ending says are logged as they are.
 pub fn log_image(name: impl AsRef<str>, picture: &(impl ToPicture + ?Sized)) -> Result<(), LogError> {
-    recorder().map_or(Ok(()), |recorder| {
-        let (path, format) = picture_name(name.as_ref());
-        let failed = |why: String| LogError::Content { name: path.clone(), why };
-        match picture.encoded().filter(|bytes| image::guess_format(bytes).is_ok_and(|f| f == format)) {
-            Some(bytes) => {
-                let whole = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions();
-                whole.map_err(|e| failed(e.to_string()))?;
-                keep(&recorder, &path, |file| file.write_all(bytes).map_err(|e| failed(e.to_string())))
-            }
-            None => {
-                let picture = picture.to_picture().map_err(|e| failed(e.to_string()))?;
-                let mut bytes = Cursor::new(Vec::new());
-                // JPEG has no transparency.
-                let written = if format == ImageFormat::Jpeg { picture.to_rgb8().write_to(&mut bytes, format) } else { picture.write_to(&mut bytes, format) };
-                written.map_err(|e| failed(e.to_string()))?;
-                keep(&recorder, &path, |file| file.write_all(bytes.get_ref()).map_err(|e| failed(e.to_string())))
-            }
-        }
-    })
+    recorder().map_or(Ok(()), |recorder| picture_to(&recorder, name.as_ref(), picture))
+}
+
+fn picture_to(recorder: &Recorder, name: &str, picture: &(impl ToPicture + ?Sized)) -> Result<(), LogError> {
+    let (path, format) = picture_name(name);
+    let failed = |why: String| LogError::Content { name: path.clone(), why };
+    if let Some(bytes) = picture.encoded().filter(|bytes| image::guess_format(bytes).is_ok_and(|f| f == format)) {
+        // The header is read, so that what is no picture is told now.
+        ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().map_err(|e| failed(e.to_string()))?;
+        return keep(recorder, &path, |file| file.write_all(bytes).map_err(|e| failed(e.to_string())));
+    }
+    let picture = picture.to_picture().map_err(|e| failed(e.to_string()))?;
+    let mut bytes = Cursor::new(Vec::new());
+    // JPEG has no transparency.
+    let written = if format == ImageFormat::Jpeg { picture.to_rgb8().write_to(&mut bytes, format) } else { picture.write_to(&mut bytes, format) };
+    written.map_err(|e| failed(e.to_string()))?;
+    keep(recorder, &path, |file| file.write_all(bytes.get_ref()).map_err(|e| failed(e.to_string())))
 }
 
 /// The artifact's path and its format, which is PNG for endings of none that we write.
@@ -114,11 +112,63 @@ fn cell(value: &AnyValue) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::active::Delivery;
+    use ochre_spool::Most;
+    use ochre_spool::wire::Active;
+    use std::collections::BTreeMap;
 
     #[test]
     fn a_frame_is_mlflows_table() {
         let frame = df!("n" => [Some(1i64), None], "x" => [0.5, f64::NAN], "s" => ["a", "b"], "b" => [true, false]).expect("a frame");
         assert_eq!(table(&frame), json!({"columns": ["n", "x", "s", "b"], "data": [[1, 0.5, "a", true], [null, null, "b", false]]}));
+    }
+
+    /// What was logged in a run of a test's: the files by their paths, and the tags.
+    fn logged(work: impl FnOnce(&Recorder)) -> (BTreeMap<String, Vec<u8>>, Vec<(String, String)>) {
+        let place = tempfile::tempdir().expect("a folder");
+        let active = Active { run_id: "r".into(), spool_directory: Some(place.path().to_owned()), ..Active::default() };
+        let recorder = Recorder::open(active, Delivery::Fetched).expect("a spool");
+        work(&recorder);
+        let (mut files, mut tags) = (BTreeMap::new(), Vec::new());
+        for record in recorder.spool.batch(Most { records: 100, bytes: usize::MAX }).records() {
+            match record {
+                Record::Artifact { path, file, owned: true } => drop(files.insert(path, std::fs::read(file).expect("the copy"))),
+                Record::Tag { key, value } => tags.push((key, value)),
+                other => panic!("{other:?}"),
+            }
+        }
+        (files, tags)
+    }
+
+    #[test]
+    fn frames_are_files_of_the_kind_that_their_name_says() {
+        let frame = df!("n" => [1i64, 2], "s" => ["a", "b"]).expect("a frame");
+        let (files, tags) = logged(|recorder| ["t", "t.csv", "t.json", "deep/t.arrow", "u.json"].into_iter().for_each(|name| frame_to(recorder, name, &frame).expect("logged")));
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["deep/t.arrow", "t.csv", "t.json", "t.parquet", "u.json"]);
+        assert_eq!(files["t.csv"], b"n,s\n1,a\n2,b\n");
+        assert_eq!(files["t.json"], br#"{"columns":["n","s"],"data":[[1,"a"],[2,"b"]]}"#);
+        assert_eq!(ParquetReader::new(Cursor::new(&files["t.parquet"])).finish().expect("a frame"), frame);
+        assert_eq!(IpcReader::new(Cursor::new(&files["deep/t.arrow"])).finish().expect("a frame"), frame);
+        assert_eq!(tags[1], (TABLES.to_owned(), r#"[{"path":"t.json","type":"table"},{"path":"u.json","type":"table"}]"#.to_owned()));
+    }
+
+    #[test]
+    fn pictures_are_files_of_the_kind_that_their_name_says() {
+        let picture = image::RgbImage::from_pixel(3, 2, image::Rgb([1, 2, 3]));
+        let mut png = Cursor::new(Vec::new());
+        picture.write_to(&mut png, ImageFormat::Png).expect("a PNG");
+        let png = png.into_inner();
+        let (files, _) = logged(|recorder| {
+            picture_to(recorder, "p", &picture).expect("logged");
+            picture_to(recorder, "q.jpg", &png).expect("logged");
+            picture_to(recorder, "same.png", &png).expect("logged");
+            let broken = picture_to(recorder, "r", &b"not a picture"[..]).expect_err("refused");
+            assert!(broken.to_string().starts_with("cannot log `r.png`: "), "{broken}");
+        });
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["p.png", "q.jpg", "same.png"]);
+        assert_eq!(files["same.png"], png);
+        assert_eq!(image::load_from_memory(&files["p.png"]).expect("a picture").to_rgb8(), picture);
+        assert_eq!(image::guess_format(&files["q.jpg"]).expect("a picture"), ImageFormat::Jpeg);
     }
 
     #[test]

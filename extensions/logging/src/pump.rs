@@ -37,7 +37,7 @@ struct State {
     recorders: Vec<Arc<Recorder>>,
     running: bool,
     woken: bool,
-    /// Passes over all recorders that have ended, and whether the last one left something.
+    /// Passes over all recorders that have ended.
     passes: u64,
 }
 
@@ -57,7 +57,7 @@ enum Came {
 #[inline]
 pub fn note(_recorder: &Recorder) {
     let pump = &registry().pump;
-    if pump.asleep.load(Ordering::Relaxed) {
+    if pump.asleep.load(Ordering::SeqCst) {
         pump.wake();
     }
 }
@@ -135,13 +135,13 @@ impl Pump {
         self.changed.notify_all();
         if idle && !state.woken {
             self.asleep.store(true, Ordering::SeqCst);
-            // A call that wrote before it saw the flag would wait for the next one: look once more.
-            std::sync::atomic::fence(Ordering::SeqCst);
-            if state.recorders.iter().all(|r| r.spool.is_drained()) {
+            // A call that wrote before it could see the flag wakes nobody: look once more.
+            if state.recorders.iter().all(|r| r.spool.is_quiet()) {
                 state = self.changed.wait_while(state, |s| !s.woken).unwrap_or_else(|e| e.into_inner());
             }
             self.asleep.store(false, Ordering::SeqCst);
-        } else if !pause.is_zero() {
+        }
+        if !pause.is_zero() {
             state = self.changed.wait_timeout_while(state, pause, |s| !s.woken).unwrap_or_else(|e| e.into_inner()).0;
         }
         state.woken = false;
@@ -168,17 +168,18 @@ impl Pump {
         /// Between two looks at the interrupt flag.
         const LOOK: Duration = Duration::from_millis(50);
         let end = Instant::now() + bound;
+        // Once: a backend that is away is not asked more often because somebody waits.
+        self.wake();
         loop {
             let recorders = self.lock().recorders.clone();
             if recorders.iter().all(|r| r.spool.is_drained()) {
                 return true;
             }
+            drop(recorders);
             if Instant::now() >= end || ochre_runtime::interrupted() {
                 return false;
             }
-            let mut state = self.lock();
-            state.woken = true;
-            self.changed.notify_all();
+            let state = self.lock();
             let passes = state.passes;
             drop(self.changed.wait_timeout_while(state, LOOK, |s| s.passes == passes));
         }

@@ -204,10 +204,10 @@ impl Recorder {
                 }
                 Err(SpoolError::Full { bytes, .. }) => {
                     self.said.once("full", || {
+                        pump::wake();
                         let mib = bytes >> 20;
                         format!("{mib} MiB of what was logged wait to be delivered to where runs are kept, which is as much as may wait: log calls wait too until it answers. An interrupt ends the waiting; `%tracking` tells what is wrong")
                     });
-                    pump::wake();
                     std::thread::sleep(WAIT_FOR_ROOM);
                     ochre_runtime::__rt::check();
                     if ochre_runtime::interrupted() {

@@ -53,10 +53,10 @@ fn each_call_leaves_what_is_said() {
     assert_eq!(reader.header().tracking_uri, "http://host:5000", "no credential in a spool");
     let all = records(reader);
 
-    // "A metric without a step gets the one after the last of its name, beginning at 0."
+    // "A metric that is logged without a step gets the step after the last of its name, 0 at first."
     assert_eq!(points(&all, "steps"), [(0, 0.0), (1, 1.0), (2, 2.0), (100, 9.0), (101, 10.5)]);
 
-    // "NaN is kept as a gap, and infinities as the largest numbers."
+    // "NaN and infinities are kept as such."
     let values = points(&all, "values");
     assert!(values[0].1.is_nan() && values[1].1 == f64::INFINITY && values[2].1.to_bits() == (-0.0f64).to_bits() && values[3].1.is_nan(), "{values:?}");
     assert_eq!((values[4].1, values[5].1), (1.0, usize::MAX as f64));
@@ -81,7 +81,7 @@ fn each_call_leaves_what_is_said() {
     assert!(all.contains(&Record::Text { path: "a/short.txt".into(), text: "short".into() }));
     assert!(all.contains(&Record::Text { path: "config.json".into(), text: "{\n  \"a\": [\n    1,\n    2\n  ]\n}".into() }));
 
-    // "A file is logged as it is at the call."
+    // "A file is logged as it is when it is logged."
     let files: HashMap<String, String> = all.iter().filter_map(|r| if let Record::Artifact { path, file, owned: true } = r { Some((path.clone(), text(file))) } else { None }).collect();
     assert_eq!(files["model.bin"], "as it was");
     assert_eq!(files["long.txt"].len(), 400_000);
@@ -121,6 +121,15 @@ fn a_forked_child_logs_to_its_parents_run() {
     let mut steps: Vec<Vec<i64>> = readers.iter().map(|r| points(&records(r), "loss").into_iter().map(|p| p.0).collect()).collect();
     steps.sort();
     assert_eq!(steps, [vec![0, 1, 2, 3, 4], vec![3, 4]]);
+}
+
+/// "When 256 MiB wait because the place for runs does not answer, log calls wait too, and go on when it does."
+#[test]
+#[ignore = "slow: writes 256 MiB and waits for a retry"]
+fn too_much_that_waits_makes_calls_wait() {
+    let ran = Ran::of(&["stuck"], None);
+    assert_eq!(ran.out.lines().filter(|l| l.ends_with(": true")).count(), 2, "{}", ran.out);
+    assert_eq!(ran.said.matches("256 MiB of what was logged wait to be delivered").count(), 1, "{}", ran.said);
 }
 
 /// A measurement, to be read: `cargo test --release -p ochre-logging -- --ignored --nocapture what_a_call_costs`.

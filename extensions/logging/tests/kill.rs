@@ -89,7 +89,7 @@ fn delivered(seed: u64) {
     complete(&told, &found, seed);
 }
 
-/// "Each metric whose call has returned is there once, even when the process that logged it is killed at that moment."
+/// "What a log call has returned from is there once, even when the process that logged it is killed at that moment."
 #[test]
 fn what_was_acknowledged_is_there_once() {
     (0..SEEDS / 2).for_each(alone);

@@ -120,7 +120,8 @@ impl Segment {
     #[inline]
     pub fn write(&self, kind: Kind, payload: &[u8]) -> Option<u64> {
         let length = frame(payload.len());
-        let at = self.reserved.fetch_add(length, Ordering::Relaxed);
+        // In one order with a deliverer that goes to sleep (see `Spool::is_quiet`).
+        let at = self.reserved.fetch_add(length, Ordering::SeqCst);
         if at + length > self.size {
             self.crossed.fetch_min(at, Ordering::Relaxed);
             return None;
@@ -197,7 +198,7 @@ impl Segment {
 
     /// Bytes in use, about.
     pub fn used(&self) -> u64 {
-        self.reserved.load(Ordering::Relaxed).min(self.size)
+        self.reserved.load(Ordering::SeqCst).min(self.size)
     }
 
     /// Whether a new segment of this size takes a record of `room` bytes.

@@ -205,6 +205,12 @@ impl Spool {
         self.batch(Most { records: 1, bytes: 1 }).is_empty()
     }
 
+    /// Whether nothing was even begun to be written since the last delivery. A deliverer that says that it sleeps, and then sees this, is woken by the next
+    /// writer that looks after its write: both sides are in one order.
+    pub fn is_quiet(&self) -> bool {
+        self.chain().segments.back().is_none_or(|s| s.base + s.used() <= self.head.delivered().max(s.base + crate::segment::HEADER))
+    }
+
     /// Bytes of files (and memory) that wait, about.
     pub fn waiting(&self) -> u64 {
         self.chain().segments.back().map_or(0, |s| (s.base + s.used()).saturating_sub(self.head.delivered()))

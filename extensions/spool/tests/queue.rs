@@ -113,6 +113,7 @@ fn play(role: &str, place: &std::path::Path, before: &str) -> String {
     text
 }
 
+/// "On a full disk, what is logged is kept in memory until it is delivered, and you are told."
 #[test]
 fn a_full_disk_is_met_by_the_call_and_what_follows_is_kept_in_memory() {
     // No file may grow beyond 512 kB, as on a disk without room: the first segments fit, that of 1 MiB does not. No signal ends the process.
