@@ -33,6 +33,8 @@ pub enum LearningError {
     RareClass { class: String, rows: usize, folds: usize },
     #[error("the equations have no finite solution; look for columns with huge or infinite values")]
     NotFinite,
+    #[error("{0}")]
+    Frame(String),
     #[error("stopped")]
     Stopped,
     #[error("{path}: {what}")]

@@ -13,6 +13,7 @@ pub mod exact;
 mod matrix;
 mod random;
 mod table;
+mod tabular;
 
 pub mod auto;
 pub mod judge;
@@ -25,6 +26,7 @@ pub use error::LearningError;
 pub use matrix::Matrix;
 pub use random::Random;
 pub use table::{Column, Table, Values};
+pub use tabular::{Item, Tabular, ToValues, numbers};
 
 /// What long calls look at between two pieces of work; `true` ends them with [`LearningError::Stopped`].
 pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);

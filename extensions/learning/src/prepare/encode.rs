@@ -151,13 +151,13 @@ impl OneHotEncoder {
     }
 
     /// Learns the categories.
-    pub fn fit(&mut self, table: &Table) -> Result<(), LearningError> {
+    pub(crate) fn learn(&mut self, table: &Table) -> Result<(), LearningError> {
         self.fitted = Some(Known::of(table, chosen(table, &self.named, Wanted::Texts)?)?);
         Ok(())
     }
 
     /// Puts the new columns where the old one was.
-    pub fn transform(&self, table: &Table) -> Result<Table, LearningError> {
+    pub(crate) fn apply(&self, table: &Table) -> Result<Table, LearningError> {
         let fitted = self.fitted.as_ref().ok_or(LearningError::NotFitted("OneHotEncoder"))?;
         if let Some(known) = fitted.iter().find(|k| table.column(&k.name).is_err()) {
             return Err(LearningError::NoColumn(known.name.clone()));
@@ -216,7 +216,7 @@ impl OrdinalEncoder {
     }
 
     /// Learns the categories.
-    pub fn fit(&mut self, table: &Table) -> Result<(), LearningError> {
+    pub(crate) fn learn(&mut self, table: &Table) -> Result<(), LearningError> {
         let mut fitted = Known::of(table, chosen(table, &self.named, Wanted::Texts)?)?;
         fitted.iter_mut().for_each(|k| k.categories.retain(|c| *c != Category::Missing));
         self.fitted = Some(fitted);
@@ -224,7 +224,7 @@ impl OrdinalEncoder {
     }
 
     /// Puts numbers in the place of categories.
-    pub fn transform(&self, table: &Table) -> Result<Table, LearningError> {
+    pub(crate) fn apply(&self, table: &Table) -> Result<Table, LearningError> {
         let fitted = self.fitted.as_ref().ok_or(LearningError::NotFitted("OrdinalEncoder"))?;
         let mut columns = table.columns().to_vec();
         for known in fitted {

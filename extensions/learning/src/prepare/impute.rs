@@ -86,7 +86,7 @@ impl SimpleImputer {
     }
 
     /// Learns what to fill with.
-    pub fn fit(&mut self, table: &Table) -> Result<(), LearningError> {
+    pub(crate) fn learn(&mut self, table: &Table) -> Result<(), LearningError> {
         let wanted = match self.fill {
             Fill::Mean | Fill::Median | Fill::Number(_) => Wanted::Numbers,
             Fill::Text(_) => Wanted::Texts,
@@ -124,7 +124,7 @@ impl SimpleImputer {
     }
 
     /// Fills a table.
-    pub fn transform(&self, table: &Table) -> Result<Table, LearningError> {
+    pub(crate) fn apply(&self, table: &Table) -> Result<Table, LearningError> {
         let fitted = self.fitted.as_ref().ok_or(LearningError::NotFitted("SimpleImputer"))?;
         let mut columns = table.columns().to_vec();
         let mut indicators = Vec::new();

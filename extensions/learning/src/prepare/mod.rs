@@ -13,7 +13,62 @@ pub use impute::{Fill, SimpleImputer};
 pub use pipeline::{Field, Pipeline, Preparation, Step};
 pub use scale::{MinMaxScaler, StandardScaler};
 
-use crate::{LearningError, Table, Values};
+use crate::{LearningError, Table, Tabular, Values};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// What all steps and pipelines offer over tables of any kind; generic only to the point where the table is ours.
+macro_rules! offered {
+    ($($type:ident)*) => {$(
+        impl $type {
+            /// Learns from a table.
+            pub fn fit<T: Tabular<M>, M>(&mut self, table: &T) -> Result<(), LearningError> {
+                self.learn(&table.to_table()?)
+            }
+
+            /// Itself, after it has learnt from a table.
+            pub fn fitted<T: Tabular<M>, M>(mut self, table: &T) -> Result<Self, LearningError> {
+                self.fit(table)?;
+                Ok(self)
+            }
+
+            /// Applies what was learnt.
+            pub fn transform<T: Tabular<M>, M>(&self, table: &T) -> Result<T, LearningError> {
+                table.with_table(self.apply(&table.to_table()?)?)
+            }
+
+            /// Learns from a table and applies it to the same.
+            pub fn fit_transform<T: Tabular<M>, M>(&mut self, table: &T) -> Result<T, LearningError> {
+                self.fit(table)?;
+                self.transform(table)
+            }
+
+            /// Writes what was learnt into a JSON file.
+            pub fn save(&self, path: impl AsRef<Path>) -> Result<(), LearningError> {
+                write(self, path.as_ref())
+            }
+
+            /// Reads what [`Self::save`] wrote.
+            pub fn load(path: impl AsRef<Path>) -> Result<Self, LearningError> {
+                read(path.as_ref())
+            }
+        }
+    )*};
+}
+offered!(StandardScaler MinMaxScaler OneHotEncoder OrdinalEncoder SimpleImputer Pipeline);
+
+fn write(step: &impl Serialize, path: &Path) -> Result<(), LearningError> {
+    let failed = |what: String| LearningError::Saved { path: path.display().to_string(), what };
+    let json = serde_json::to_vec(step).map_err(|e| failed(e.to_string()))?;
+    std::fs::write(path, json).map_err(|e| failed(e.to_string()))
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, LearningError> {
+    let failed = |what: String| LearningError::Saved { path: path.display().to_string(), what };
+    let json = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+    serde_json::from_slice(&json).map_err(|e| failed(format!("it is no saved preparation: {e}")))
+}
 
 /// What a step is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,22 +30,22 @@ steps!(Impute(SimpleImputer), Standard(StandardScaler), MinMax(MinMaxScaler), On
 impl Step {
     fn fit(&mut self, table: &Table) -> Result<(), LearningError> {
         match self {
-            Step::Impute(step) => step.fit(table),
-            Step::Standard(step) => step.fit(table),
-            Step::MinMax(step) => step.fit(table),
-            Step::OneHot(step) => step.fit(table),
-            Step::Ordinal(step) => step.fit(table),
+            Step::Impute(step) => step.learn(table),
+            Step::Standard(step) => step.learn(table),
+            Step::MinMax(step) => step.learn(table),
+            Step::OneHot(step) => step.learn(table),
+            Step::Ordinal(step) => step.learn(table),
             Step::Drop(names) => names.iter().try_for_each(|name| table.column(name).map(|_| ())),
         }
     }
 
     fn transform(&self, table: Table) -> Result<Table, LearningError> {
         match self {
-            Step::Impute(step) => step.transform(&table),
-            Step::Standard(step) => step.transform(&table),
-            Step::MinMax(step) => step.transform(&table),
-            Step::OneHot(step) => step.transform(&table),
-            Step::Ordinal(step) => step.transform(&table),
+            Step::Impute(step) => step.apply(&table),
+            Step::Standard(step) => step.apply(&table),
+            Step::MinMax(step) => step.apply(&table),
+            Step::OneHot(step) => step.apply(&table),
+            Step::Ordinal(step) => step.apply(&table),
             Step::Drop(names) => {
                 let rows = table.rows();
                 Ok(Table::of(table.into_columns().into_iter().filter(|c| !names.contains(&c.name)).collect(), rows))
@@ -78,12 +78,12 @@ impl Pipeline {
     }
 
     /// Fits all steps.
-    pub fn fit(&mut self, table: &Table) -> Result<(), LearningError> {
-        self.fit_transform(table).map(|_| ())
+    pub(crate) fn learn(&mut self, table: &Table) -> Result<(), LearningError> {
+        self.learn_apply(table).map(|_| ())
     }
 
     /// Fits all steps and gives the prepared table. When a step fails the pipeline stays as it was.
-    pub fn fit_transform(&mut self, table: &Table) -> Result<Table, LearningError> {
+    pub(crate) fn learn_apply(&mut self, table: &Table) -> Result<Table, LearningError> {
         let (mut steps, mut table) = (self.steps.clone(), table.clone());
         for step in &mut steps {
             step.fit(&table)?;
@@ -94,7 +94,7 @@ impl Pipeline {
     }
 
     /// Prepares a table.
-    pub fn transform(&self, table: &Table) -> Result<Table, LearningError> {
+    pub(crate) fn apply(&self, table: &Table) -> Result<Table, LearningError> {
         if !self.fitted {
             return Err(LearningError::NotFitted("Pipeline"));
         }
@@ -128,7 +128,7 @@ impl Preparation {
     pub fn fit(mut pipeline: Pipeline, table: &Table) -> Result<(Self, Matrix), LearningError> {
         let field = |c: &crate::Column| Field { name: c.name.clone(), text: matches!(c.values, Values::Texts(_)), optional: c.values.missing() > 0 };
         let fields = table.columns().iter().map(field).collect();
-        let matrix = pipeline.fit_transform(table)?.matrix()?;
+        let matrix = pipeline.learn_apply(table)?.matrix()?;
         Ok((Self { fields, pipeline, outputs: matrix.names().to_vec() }, matrix))
     }
 
@@ -203,7 +203,7 @@ impl Preparation {
             };
             columns.push(column);
         }
-        let matrix = self.pipeline.transform(&Table::of(columns, table.rows()))?.matrix()?;
+        let matrix = self.pipeline.apply(&Table::of(columns, table.rows()))?.matrix()?;
         crate::error::same_length("the prepared table", self.outputs.len(), matrix.columns())?;
         Ok(matrix)
     }

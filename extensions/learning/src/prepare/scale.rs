@@ -56,7 +56,7 @@ impl StandardScaler {
     }
 
     /// Learns means and deviations.
-    pub fn fit(&mut self, table: &Table) -> Result<(), LearningError> {
+    pub(crate) fn learn(&mut self, table: &Table) -> Result<(), LearningError> {
         let names = chosen(table, &self.named, Wanted::Numbers)?;
         let (mut means, mut scales) = (Vec::new(), Vec::new());
         for name in &names {
@@ -69,7 +69,7 @@ impl StandardScaler {
     }
 
     /// Scales a table.
-    pub fn transform(&self, table: &Table) -> Result<Table, LearningError> {
+    pub(crate) fn apply(&self, table: &Table) -> Result<Table, LearningError> {
         let names = self.fitted.as_ref().ok_or(LearningError::NotFitted("StandardScaler"))?;
         replaced(table, names, |index, x| {
             let x = if self.centred { x - self.means[index] } else { x };
@@ -137,7 +137,7 @@ impl MinMaxScaler {
     }
 
     /// Learns smallest and largest numbers.
-    pub fn fit(&mut self, table: &Table) -> Result<(), LearningError> {
+    pub(crate) fn learn(&mut self, table: &Table) -> Result<(), LearningError> {
         let (low, high) = self.ends();
         if low.is_nan() || high.is_nan() || low >= high {
             return Err(LearningError::Setting { what: "the range of MinMaxScaler", rule: "from a smaller to a larger number", found: format!("{low}..{high}") });
@@ -161,7 +161,7 @@ impl MinMaxScaler {
     }
 
     /// Scales a table.
-    pub fn transform(&self, table: &Table) -> Result<Table, LearningError> {
+    pub(crate) fn apply(&self, table: &Table) -> Result<Table, LearningError> {
         let names = self.fitted.as_ref().ok_or(LearningError::NotFitted("MinMaxScaler"))?;
         let (low, high) = self.ends();
         replaced(table, names, |index, x| {
