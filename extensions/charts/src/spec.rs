@@ -219,7 +219,7 @@ fn tooltip(figure: &Figure) -> Value {
         Scale::Time { .. } => "temporal",
         Scale::Names(_) => "nominal",
     };
-    let mut lines: Vec<Value> = [&figure.x, &figure.y].map(|axis| json!({ "field": reference(&axis.name), "type": kind(&axis.scale), "title": axis.title })).into();
+    let mut lines: Vec<Value> = [&figure.x, &figure.y].map(|axis| json!({ "field": reference(&axis.name), "type": kind(&axis.scale), "title": if axis.title.is_empty() { &axis.name } else { &axis.title } })).into();
     match &figure.colour {
         Colour::Names { title, .. } if !title.is_empty() => lines.push(json!({ "field": COLOUR, "type": "nominal", "title": title })),
         Colour::Number { title, .. } => lines.push(json!({ "field": COLOUR, "type": "quantitative", "title": title })),

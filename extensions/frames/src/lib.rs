@@ -5,6 +5,7 @@
 //! same for ten rows and for ten million; [`html`] and [`plain`] then write it.
 #![forbid(unsafe_code)]
 
+mod asked;
 mod html;
 mod limits;
 mod plain;
@@ -12,6 +13,7 @@ mod plan;
 mod value;
 mod window;
 
+pub use asked::{AskedError, asked};
 pub use limits::{Limits, columns, rows};
 
 use ochre_runtime::{Mime, Show};

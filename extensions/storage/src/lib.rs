@@ -36,7 +36,7 @@ use credentials::{Credentials, Secrets, of_azure};
 use failures::of_blob;
 use mounts::Mounts;
 use ochre_api::{Failure, Magic, Observer, Service, SessionAccess};
-use ochre_azure::Finder;
+use ochre_azure::{Finder, TokenSource};
 use ochre_blobs::{Container, Location, Mode};
 use ochre_mount::WayName;
 use ochre_secrets::Redactor;
@@ -48,11 +48,28 @@ use target::Target;
 use trapping::Trapping;
 use workspace::{WorkspaceMagic, Workspaces};
 
-/// What a session is handed.
+/// What a session is handed, and what other extensions may ask.
 pub struct Extension {
+    pub workspace: Chosen,
     pub magics: Vec<Arc<dyn Magic>>,
     pub observers: Vec<Arc<dyn Observer>>,
     pub services: Vec<Arc<dyn Service>>,
+}
+
+/// The workspace that `%workspace` chose, for other extensions.
+#[derive(Clone)]
+pub struct Chosen(Arc<Storage>);
+
+impl Chosen {
+    /// Where the chosen workspace keeps runs: `azureml://…`.
+    pub fn tracking_uri(&self) -> Option<String> {
+        self.0.workspaces.current()?.workspace.tracking_uri.clone()
+    }
+
+    /// Who asks Azure: the identity that the workspace was chosen with, else the one that is found.
+    pub fn identity(&self) -> Arc<dyn TokenSource> {
+        self.0.credentials.identity_now()
+    }
 }
 
 /// The storage of one session. Call it once for each session, on a tokio runtime, and hand its parts to `SessionParts`:
@@ -112,7 +129,7 @@ impl Storage {
     fn extension(self: Arc<Self>) -> Extension {
         let mut magics = magics::all(&self);
         magics.push(Arc::new(WorkspaceMagic { credentials: self.credentials.clone(), workspaces: self.workspaces.clone(), accounts: self.accounts.clone() }));
-        Extension { magics, observers: vec![Arc::new(supervisor::Supervisor(self.clone()))], services: vec![Arc::new(service::Grantor(self))] }
+        Extension { workspace: Chosen(self.clone()), magics, observers: vec![Arc::new(supervisor::Supervisor(self.clone()))], services: vec![Arc::new(service::Grantor(self))] }
     }
 
     pub(crate) fn accounts(&self) -> &Arc<Accounts> {

@@ -25,16 +25,28 @@ pub fn session(redactor: Redactor) -> anyhow::Result<Session> {
     let vault = Vault::new(Setup::of_process(redactor.clone()));
     let program = std::env::current_exe().context("this program cannot find its own file, which mounts are started from")?;
     let storage = ochre_storage::extension(vault.clone(), redactor.clone(), program)?;
+    let runs = ochre_runs::extension(runs_setup(&vault, &storage.workspace));
     let parts = SessionParts {
         engine: "ochre".into(),
         engines: Box::new(engine),
-        magics: [vault.magics(), storage.magics].concat(),
-        observers: storage.observers,
-        services: [vec![vault.service()], storage.services].concat(),
+        magics: [vault.magics(), storage.magics, runs.magics].concat(),
+        observers: [storage.observers, runs.observers].concat(),
+        services: [vec![vault.service()], storage.services, runs.services].concat(),
         redactor,
         history: HistoryPlace::default(),
     };
     Session::start(parts).context("two magics have one name: a bug of Ochre's")
+}
+
+/// Runs go to the chosen workspace, as its identity, and else to a file beside the notebook.
+fn runs_setup(vault: &Vault, workspace: &ochre_storage::Chosen) -> ochre_runs::Setup {
+    let prelude = places::find_prelude().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned())).unwrap_or_default();
+    let (chosen, identity) = (workspace.clone(), workspace.clone());
+    ochre_runs::Setup {
+        workspace: Arc::new(move || chosen.tracking_uri()),
+        identity: Some(Arc::new(move || identity.identity())),
+        ..ochre_runs::Setup::of_process(Arc::new(vault.clone()), prelude)
+    }
 }
 
 fn engine(name: &str, exchange: &Exchange) -> Result<Box<dyn Engine>, Report> {

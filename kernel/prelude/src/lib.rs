@@ -27,6 +27,12 @@ pub mod __stores {
     pub use ochre_stores::listing;
 }
 
+/// What `%runs` runs.
+#[doc(hidden)]
+pub mod __frames {
+    pub use ochre_frames::asked;
+}
+
 /// What is in scope without a `use` in cells that use polars.
 #[doc(hidden)]
 pub mod __prelude {

@@ -8,6 +8,9 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Says where a notebook's runs are kept.
+const TRACKING: &str = "MLFLOW_TRACKING_URI";
+
 /// Runs them all.
 pub fn run(context: &Context) -> anyhow::Result<Tally> {
     let python = Python::install(&context.built)?;
@@ -37,7 +40,7 @@ fn ochre_run(context: &Context, notebook: &Path, out: &Path) -> anyhow::Result<(
     let storage = Emulated::for_notebook(context, notebook)?;
     let mut command = Command::new(&context.built.ochre);
     Emulated::offer(storage.as_ref(), &mut command);
-    finish(command.arg("run").arg(notebook).arg("-o").arg(out).env("OCHRE_PRELUDE", &context.built.prelude))
+    finish(command.arg("run").arg(notebook).arg("-o").arg(out).env("OCHRE_PRELUDE", &context.built.prelude).env(TRACKING, runs_of(out)))
 }
 
 fn jupyter_execute(context: &Context, python: &Python, notebook: &Path, out: &Path) -> anyhow::Result<()> {
@@ -45,8 +48,15 @@ fn jupyter_execute(context: &Context, python: &Python, notebook: &Path, out: &Pa
     let mut command = context.jupyter_command(python, "jupyter-execute")?;
     Emulated::offer(storage.as_ref(), &mut command);
     let directory = notebook.parent().context("the notebook lies nowhere")?;
-    command.current_dir(directory).arg("--kernel_name=ochre").arg("--timeout=300");
+    command.current_dir(directory).env(TRACKING, runs_of(out)).arg("--kernel_name=ochre").arg("--timeout=300");
     finish(command.arg(format!("--output={}", out.display())).arg(notebook))
+}
+
+/// The runs of a notebook are kept beside its output, not in the checkout; from none at the start.
+fn runs_of(out: &Path) -> String {
+    let file = out.with_extension("db");
+    let _ = std::fs::remove_file(&file);
+    format!("sqlite:///{}", file.display())
 }
 
 fn finish(command: &mut Command) -> anyhow::Result<()> {

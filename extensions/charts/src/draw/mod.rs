@@ -263,6 +263,9 @@ fn axis_titles(canvas: &mut Canvas, figure: &Figure, layout: &Layout) {
     let centre = ((first.left + right) / 2.0, (first.top + last.bottom()) / 2.0);
     let below = last.bottom() + layout.below + TITLE + 8.0;
     canvas.text(&fit(&figure.x.title, TITLE, right - first.left), (centre.0, below), Style::new(TITLE, Align::Centre, INK));
+    if figure.y.title.is_empty() {
+        return;
+    }
     let title = fit(&figure.y.title, TITLE, last.bottom() - first.top);
     canvas.text(&title, (MARGIN + TITLE, centre.1), Style::new(TITLE, Align::Centre, INK).upward());
 }
