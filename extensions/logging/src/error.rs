@@ -16,8 +16,9 @@ pub enum LogError {
     Spool(#[from] SpoolError),
     #[error("{0}")]
     Kernel(RequestFailure),
-    #[error("there is no run to log to: {0}")]
-    NoRun(String),
+    /// Why there is none was said on stderr when it was looked for.
+    #[error("there is no run to log to")]
+    NoRun,
     #[error("interrupted")]
     Interrupted,
 }

@@ -12,7 +12,8 @@
 use crate::active::{self, Delivery};
 use crate::recorder::{Recorder, metrics};
 use crate::registry::{recorder, registry, within};
-use crate::{LogError, artifacts};
+use crate::{LogError, Logging, artifacts};
+use ochre_runtime::{Mime, Show};
 use ochre_runtime::host::RequestFailure;
 use ochre_spool::wire::{self, Active, Request};
 use std::fmt::{self, Display};
@@ -127,6 +128,12 @@ impl fmt::Display for Run {
     }
 }
 
+impl Show<Logging> for Run {
+    fn show(&self) -> Mime {
+        ochre_runtime::text(self.to_string())
+    }
+}
+
 /// The run that is active now. `None` when there is none: a log call would begin one.
 pub fn current() -> Option<Run> {
     let active = active::find(false).ok().flatten()?.0;
@@ -156,7 +163,7 @@ pub fn child<K: AsRef<str>, V: Display>(name: impl AsRef<str>, params: &[(K, V)]
 
 fn begin(name: &str, params: Vec<(String, String)>) -> Result<Child, LogError> {
     // The run above is the one that this thread logs to, which is made now if it is not there.
-    let parent = recorder().ok_or_else(|| LogError::NoRun("see above".into()))?.active.run_id.clone();
+    let parent = recorder().ok_or(LogError::NoRun)?.active.run_id.clone();
     let active: Active = active::ask(&Request::Child(wire::Child { name: name.to_owned(), params, tags: Vec::new(), parent })).map_err(LogError::Kernel)?;
     Ok(Child { recorder: registry().open(active, Delivery::Kernel)?, ended: false })
 }

@@ -1,6 +1,7 @@
 //! Records on their way: a stretch of a spool, as it is sent and acknowledged.
 use crate::record::{Kind, Record};
 use crate::segment::{Found, Segment};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes before a payload in a batch: kind and length.
@@ -15,6 +16,8 @@ pub struct Batch {
     /// kind u8 | length u32 | payload, per record.
     pub(crate) raw: Vec<u8>,
     count: usize,
+    /// The spool's directory, below which its own copies of artifacts are.
+    home: PathBuf,
 }
 
 impl Batch {
@@ -31,14 +34,23 @@ impl Batch {
     /// The records. Those of kinds that this version does not know are left out.
     pub fn records(&self) -> Vec<Record> {
         let mut out = Vec::with_capacity(self.count);
-        self.each(|kind, payload| out.extend(kind.and_then(|k| Record::decode(k, payload))));
+        self.each(|kind, payload| out.extend(self.decode(kind, payload)));
         out
     }
 
+    fn decode(&self, kind: Option<Kind>, payload: &[u8]) -> Option<Record> {
+        let mut record = Record::decode(kind?, payload)?;
+        if let Record::Artifact { file, owned: true, .. } = &mut record {
+            // An absolute path stays what it is.
+            *file = self.home.join(&file);
+        }
+        Some(record)
+    }
+
     /// The batch without its artifacts that are files, and those: a file of another machine goes on its own.
-    pub fn without_files(&self) -> (Batch, Vec<(String, std::path::PathBuf)>) {
-        let (mut rest, mut files) = (Batch { from: self.from, end: self.end, ..Batch::default() }, Vec::new());
-        self.each(|kind, payload| match kind.and_then(|k| Record::decode(k, payload)) {
+    pub fn without_files(&self) -> (Batch, Vec<(String, PathBuf)>) {
+        let (mut rest, mut files) = (Batch { from: self.from, end: self.end, home: self.home.clone(), ..Batch::default() }, Vec::new());
+        self.each(|kind, payload| match self.decode(kind, payload) {
             Some(Record::Artifact { path, file, .. }) => files.push((path, file)),
             Some(_) => {
                 rest.raw.push(kind.map_or(0, |k| k as u8));
@@ -52,8 +64,8 @@ impl Batch {
     }
 
     /// As it came over the wire; `None` if the lengths do not add up.
-    pub(crate) fn of_raw(from: u64, end: u64, raw: Vec<u8>) -> Option<Self> {
-        let mut batch = Self { from, end, raw, count: 0 };
+    pub(crate) fn of_raw(spool: &str, from: u64, end: u64, raw: Vec<u8>) -> Option<Self> {
+        let mut batch = Self { from, end, raw, count: 0, home: spool.into() };
         let mut count = 0;
         let read = batch.each(|_, _| count += 1);
         batch.count = count;
@@ -99,8 +111,8 @@ pub(crate) enum Writers {
 }
 
 /// Reads records from a position on. `segments` are in order and begin at or before it.
-pub(crate) fn collect(segments: &[Arc<Segment>], from: u64, most: Most, writers: Writers) -> Batch {
-    let mut batch = Batch { from, end: from, ..Batch::default() };
+pub(crate) fn collect(segments: &[Arc<Segment>], from: u64, most: Most, writers: Writers, home: &Path) -> Batch {
+    let mut batch = Batch { from, end: from, home: home.to_owned(), ..Batch::default() };
     for segment in segments.iter().filter(|s| s.after() > from) {
         let mut at = batch.end.max(segment.base);
         loop {

@@ -61,13 +61,13 @@ impl Reader {
             }
         }
         segments.sort_by_key(|s| s.base);
-        Ok(collect(&segments, from, most, self.writers))
+        Ok(collect(&segments, from, most, self.writers, &self.directory))
     }
 
     /// A batch is kept elsewhere. Does nothing through a mere look.
     pub fn delivered(&self, batch: &Batch) {
         if self.writers == Writers::Dead {
-            remove_copies(batch);
+            remove_copies(batch, &self.directory);
             self.head.deliver(batch.end);
         }
     }

@@ -30,7 +30,7 @@ pub enum Record {
     Tag { key: String, value: String },
     /// An artifact that is a text.
     Text { path: String, text: String },
-    /// An artifact that is a file. With `owned` the file is a copy inside the spool, removed with the record.
+    /// An artifact that is a file. With `owned` the file is a copy inside the spool (by its place in there on the disk), removed with the record.
     Artifact { path: String, file: PathBuf, owned: bool },
 }
 

@@ -62,10 +62,8 @@ struct Chain {
 impl Spool {
     /// Makes a spool below `directory`. `limit` bounds what may wait in bytes ([`LIMIT`]; `u64::MAX` where nobody delivers).
     pub fn create(directory: &Path, header: &Header, limit: u64) -> Result<Self, SpoolError> {
-        std::fs::create_dir_all(directory).map_err(SpoolError::file("create", directory))?;
-        private(directory);
+        private().recursive(true).create(directory).map_err(SpoolError::file("create", directory))?;
         let (aside, place) = places(directory, header)?;
-        private(&aside);
         let made = Head::create(&aside, header).and_then(|head| {
             let first = first_segment(&aside, head.nonce)?;
             std::fs::rename(&aside, &place).map_err(SpoolError::file("name", &place))?;
@@ -95,7 +93,14 @@ impl Spool {
 
     /// Appends a record. When it returns, the record outlives the process.
     pub fn append(&self, record: &Record) -> Result<Kept, SpoolError> {
-        let (kind, payload) = record.encode();
+        // A copy inside the spool is found by its place in there, so that a spool can be carried to another machine.
+        let inside = match record {
+            Record::Artifact { path, file, owned: true } => {
+                file.strip_prefix(&self.directory).ok().map(|file| Record::Artifact { path: path.clone(), file: file.to_owned(), owned: true })
+            }
+            _ => None,
+        };
+        let (kind, payload) = inside.as_ref().unwrap_or(record).encode();
         self.put(kind, &payload)
     }
 
@@ -182,7 +187,7 @@ impl Spool {
     /// What is to be delivered next: records from the delivered position on.
     pub fn batch(&self, most: Most) -> Batch {
         let segments: Vec<Arc<Segment>> = self.chain().segments.iter().cloned().collect();
-        collect(&segments, self.head.delivered(), most, Writers::Alive)
+        collect(&segments, self.head.delivered(), most, Writers::Alive, &self.directory)
     }
 
     /// A batch is kept elsewhere: the room is given back, and copies of its artifacts are removed.
@@ -190,7 +195,7 @@ impl Spool {
         if self.head.is_parents() {
             return;
         }
-        remove_copies(batch);
+        remove_copies(batch, &self.directory);
         self.head.deliver(batch.end);
         let mut chain = self.chain();
         while chain.segments.len() > 1 && chain.segments.front().is_some_and(|s| s.is_sealed() && s.after() <= batch.end) {
@@ -242,20 +247,24 @@ fn first_segment(directory: &Path, nonce: u64) -> Result<Segment, SpoolError> {
     Segment::create(directory, 0, FIRST_SEGMENT, nonce).or_else(|disk| Segment::in_memory(0, FIRST_SEGMENT, nonce).map_err(|_| SpoolError::NoRoom(disk)))
 }
 
-/// Removes the spool's own copies of the artifacts in a batch.
-pub(crate) fn remove_copies(batch: &Batch) {
+/// Removes the spool's own copies of the artifacts in a batch, and nothing else.
+pub(crate) fn remove_copies(batch: &Batch, spool: &Path) {
     for record in batch.records() {
-        if let Record::Artifact { file, owned: true, .. } = record {
+        if let Record::Artifact { file, owned: true, .. } = record
+            && file.starts_with(spool.join(FILES))
+        {
             let _ = std::fs::remove_file(&file);
             let _ = file.parent().map(std::fs::remove_dir);
         }
     }
 }
 
-/// Nobody else's business: metrics and texts of a user's.
-fn private(directory: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let _ = std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700));
+/// Makes directories that are nobody else's business. Those that exist stay as they are.
+fn private() -> std::fs::DirBuilder {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.mode(0o700);
+    builder
 }
 
 /// Makes a directory under a name that is not taken, and says the final name: what is found under that is whole, and locked as long as its owner lives.
@@ -271,7 +280,7 @@ fn places(directory: &Path, header: &Header) -> Result<(PathBuf, PathBuf), Spool
         if place.try_exists().map_err(SpoolError::file("look for", &place))? {
             continue;
         }
-        match std::fs::create_dir(&aside) {
+        match private().create(&aside) {
             Ok(()) => return Ok((aside, place)),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(SpoolError::File { what: "create", path: aside, source }),

@@ -149,6 +149,12 @@ pub fn now_ms() -> i64 {
     time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
 }
 
+/// The user that this process belongs to.
+pub fn user_id() -> u32 {
+    // SAFETY: has no preconditions.
+    unsafe { libc::geteuid() }
+}
+
 static FORKS: AtomicU32 = AtomicU32::new(0);
 static LOCKS: [AtomicI32; TRACKED_LOCKS] = [const { AtomicI32::new(-1) }; TRACKED_LOCKS];
 

@@ -131,7 +131,8 @@ impl Request {
         Ok(match serde_json::from_slice(&payload[..split])? {
             Line::Active { create } => Request::Active { create },
             Line::Append { run_id, spool, from, end } => {
-                Request::Append { run_id, spool, batch: Batch::of_raw(from, end, rest.to_vec()).ok_or(WireError::Records)? }
+                let batch = Batch::of_raw(&spool, from, end, rest.to_vec()).ok_or(WireError::Records)?;
+                Request::Append { run_id, spool, batch }
             }
             Line::Artifact { run_id, path, offset, total } => Request::Artifact { run_id, path, offset, total, bytes: rest.to_vec() },
             Line::Child(child) => Request::Child(child),

@@ -97,10 +97,45 @@ fn a_copy_of_an_artifact_is_removed_when_it_is_delivered() {
     spool.append(&Record::Artifact { path: "users".into(), file: users.clone(), owned: false }).expect("room");
     let (rest, files) = spool.batch(ALL).without_files();
     assert!(rest.is_empty() && files.len() == 2, "{files:?}");
+    assert_eq!(files[0].1, file, "found where it is");
     let batch = spool.batch(ALL);
     assert!(file.exists());
     spool.delivered(&batch);
     assert!(!file.exists() && users.exists());
+}
+
+#[test]
+fn a_spool_can_be_carried_elsewhere_and_removes_nothing_that_is_not_its_own() {
+    let place = tempfile::tempdir().expect("a folder");
+    let spool = spool(place.path(), LIMIT);
+    let file = spool.place_for_copy("model.bin").expect("a place");
+    std::fs::write(&file, b"weights").expect("written");
+    let users = place.path().join("users");
+    std::fs::write(&users, b"mine").expect("written");
+    for file in [file, users.clone()] {
+        spool.append(&Record::Artifact { path: "m".into(), file, owned: true }).expect("room");
+    }
+    let there = tempfile::tempdir().expect("another machine");
+    let carried = there.path().join("carried");
+    std::fs::rename(spool.path(), &carried).expect("carried");
+    drop(spool);
+    let reader = Reader::take(&carried).expect("a spool");
+    let batch = reader.batch(ALL).expect("records");
+    let files: Vec<_> = batch.without_files().1.into_iter().map(|(_, file)| std::fs::read(file).expect("the file")).collect();
+    assert_eq!(files, [b"weights".to_vec(), b"mine".to_vec()]);
+    reader.delivered(&batch);
+    assert!(users.exists(), "a record cannot name what is removed");
+    assert!(reader.finish().expect("removed"));
+}
+
+#[test]
+fn folders_of_users_keep_their_permissions_and_ours_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("a folder").permissions().mode() & 0o777;
+    let place = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).expect("allowed");
+    let spool = spool(&place.path().join("made"), LIMIT);
+    assert_eq!([mode(place.path()), mode(&place.path().join("made")), mode(spool.path())], [0o755, 0o700, 0o700]);
 }
 
 /// Starts a copy of this program that plays a role in a shell's surroundings; gives what it said.
