@@ -110,7 +110,9 @@ pub fn log_artifact_to(path: impl AsRef<Path>, folder: impl AsRef<str>) -> Resul
 
 /// Logs all that is in a folder, without the folder itself.
 pub fn log_artifacts(directory: impl AsRef<Path>) -> Result<(), LogError> {
-    recorder().map_or(Ok(()), |recorder| artifacts::log_inside(&recorder, directory.as_ref(), ""))
+    let directory = directory.as_ref();
+    there(directory)?;
+    recorder().map_or(Ok(()), |recorder| artifacts::log_inside(&recorder, directory, ""))
 }
 
 /// A run, to be looked at.
@@ -242,6 +244,12 @@ fn text_of(name: &str, text: &str) {
     });
 }
 
+/// No run is begun for a file that is not there.
+fn there(path: &Path) -> Result<(), LogError> {
+    std::fs::metadata(path).map(drop).map_err(LogError::file(path))
+}
+
 fn file_to(path: &Path, folder: &str) -> Result<(), LogError> {
+    there(path)?;
     recorder().map_or(Ok(()), |recorder| artifacts::log(&recorder, path, folder))
 }

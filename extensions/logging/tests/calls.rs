@@ -101,6 +101,7 @@ fn without_a_run_nothing_is_logged_and_it_is_said_once() {
     let ran = Ran::of(&["calls", "."], None);
     assert_eq!(ran.said, "ochre: nothing is logged: there is no kernel, and MLFLOW_RUN_ID does not name a run\n");
     assert!(!ran.spools().exists());
+    assert!(ran.out.starts_with("missing: cannot log ./missing"), "a file that is not there is told all the same: {}", ran.out);
 }
 
 /// "A continued run goes on where it stopped."

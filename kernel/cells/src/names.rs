@@ -55,3 +55,17 @@ pub fn macro_asks_for_prelude(text: &str) -> bool {
 pub fn is_unresolved(code: &str) -> bool {
     matches!(code, "E0405" | "E0412" | "E0422" | "E0423" | "E0425" | "E0432" | "E0433" | "E0531" | "E0573" | "E0574" | "E0599" | "E0277")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logging_links_the_prelude_at_once() {
+        let has = |name: &str| name == "ochre";
+        assert!(asks_for_prelude("run", &has), "`ochre::run::log_metric(…)`");
+        assert!(!asks_for_prelude("run", &|_| false), "a function `run` of the user's does not");
+        assert!(import_asks_for_prelude("use ochre::run;") && import_asks_for_prelude("use ochre::run::log_metric as log;"));
+        assert!(!import_asks_for_prelude("use ochre::interrupted;"), "the small runtime has it");
+    }
+}
