@@ -44,6 +44,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
         Some("demo") => demo::demo(),
         Some("test") => test::test(rest),
         Some("peers") => {
+            peers::Runs::install(&build::source(), &ochre_build::Cache::find()?)?;
             println!("{}", peers::Storage::install(&build::source(), &ochre_build::Cache::find()?)?.directory.display());
             Ok(ExitCode::SUCCESS)
         }

@@ -107,6 +107,18 @@ impl Storage {
     }
 }
 
+/// What the tests of runs talk to, found by them below the peers' directory. Two environments, because azureml-mlflow wants an older MLflow.
+pub struct Runs;
+
+impl Runs {
+    /// Makes or finds MLflow with its server, and Microsoft's plugin for Azure ML.
+    pub fn install(source: &Path, cache: &Cache) -> anyhow::Result<()> {
+        let lists = source.join("tests/servers/peers");
+        environment(&cache.peers().join("python-runs"), &lists.join("runs.txt"))?;
+        environment(&cache.peers().join("python-azureml"), &lists.join("azureml.txt"))
+    }
+}
+
 /// A Python environment with what a list names.
 fn environment(directory: &Path, requirements: &Path) -> anyhow::Result<()> {
     once(directory, requirements, || {

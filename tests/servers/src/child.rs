@@ -3,6 +3,7 @@
 //! The kernel kills it too when this process dies (`setpriv --pdeathsig`), so that a test that is killed leaves nothing behind.
 //! That signal is tied to the thread that started the child; therefore one thread, which lives as long as the process, starts all of them.
 use crate::peers::storage_program;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{OnceLock, mpsc};
@@ -21,8 +22,8 @@ pub enum StartError {
     Ended { what: String, status: ExitStatus, log: String },
 }
 
-/// Two seconds alone on two cores; tests compile and run beside it.
-const START_LIMIT: Duration = Duration::from_secs(90);
+/// Two seconds alone on two cores, MLflow fifteen; tests compile and run beside it.
+const START_LIMIT: Duration = Duration::from_secs(180);
 /// Between two looks at a starting child's output.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -42,6 +43,8 @@ impl Child {
         let log = std::fs::File::create(scratch.path().join("log")).map_err(cannot)?;
         let mut tied = tied(&command(scratch.path()))?;
         tied.stdin(Stdio::null()).stdout(log.try_clone().map_err(cannot)?).stderr(log);
+        // A group of its own, so that what it starts in turn goes with it.
+        tied.process_group(0);
         let process = start(tied).map_err(cannot)?;
         Ok(Self { what: what.to_string(), process, scratch })
     }
@@ -83,6 +86,9 @@ impl Child {
     /// Kills it now, as a crash would; dropping does the same.
     pub fn kill(&mut self) {
         // It may have ended by itself; then there is nothing to kill and nothing to say.
+        if matches!(self.process.try_wait(), Ok(None)) {
+            let _ = Command::new("/bin/sh").args(["-c", "kill -KILL -$0", &self.process.id().to_string()]).status();
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

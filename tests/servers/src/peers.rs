@@ -22,6 +22,21 @@ pub fn python() -> Result<PathBuf, StartError> {
     python_script("python")
 }
 
+/// A program of the environment of the tests of runs: `mlflow`, `python`.
+pub fn runs_program(name: &str) -> Result<PathBuf, StartError> {
+    present(peers().join("python-runs/bin").join(name))
+}
+
+/// Python with MLflow, scikit-learn and Databricks' SDK (`peers/runs.txt`).
+pub fn runs_python() -> Result<PathBuf, StartError> {
+    runs_program("python")
+}
+
+/// Python with azureml-mlflow (`peers/azureml.txt`).
+pub fn azureml_python() -> Result<PathBuf, StartError> {
+    present(peers().join("python-azureml/bin/python"))
+}
+
 /// A program that npm installed for the storage peers.
 pub fn node_program(name: &str) -> Result<PathBuf, StartError> {
     present(peers().join("azurite/node_modules/.bin").join(name))

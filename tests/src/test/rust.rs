@@ -26,6 +26,7 @@ pub fn kernel_side(context: &Context) -> anyhow::Result<Tally> {
         packages(&context.built.source)?.into_iter().filter(|p| !CELL_SIDE.contains(&p.as_str()) && p != "xtask" && p != build::EVCXR).collect();
     let cargo = build::kernel_command(&context.built.source, &context.built.cache, &context.built.compiler, &packages);
     let mut tally = storage_peers(context);
+    tally.add(runs_peers(context));
     tally.add(run(context, "kernel", cargo.command("test"))?);
     let evcxr = build::evcxr_command(&context.built.source, &context.built.cache, &context.built.compiler);
     tally.add(run(context, "evcxr", evcxr.command("test"))?);
@@ -41,6 +42,14 @@ pub fn cell_side(context: &Context) -> anyhow::Result<Tally> {
     let worker = ochre_build::worker_command(&built.source, &built.cache, &built.compiler);
     tally.add(run(context, "worker", worker.command("test"))?);
     Ok(tally)
+}
+
+/// Installs MLflow, for the tests of runs.
+fn runs_peers(context: &Context) -> Tally {
+    match crate::peers::Runs::install(&context.built.source, &context.built.cache) {
+        Ok(()) => Tally::default(),
+        Err(error) => Tally::failure("runs peers", format!("{error:#}")),
+    }
 }
 
 /// Installs the emulators and clients that both sides' tests talk to. One that cannot be had is a failure; the tests that need it fail too, and name
