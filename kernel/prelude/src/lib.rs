@@ -11,6 +11,7 @@ pub use ochre_runtime::*;
 
 pub use ochre_frames::{columns, rows};
 pub use ochre_logging::run;
+pub use ochre_ml::{Score, Setting, Space, Sweep, Trial, TrialEnd, TrialOutcome, ml, sweep};
 pub use ochre_stores::{Blob, BlobReader, BlobWriter, Listing, Secret, Store, StoreError, cloud_options, secret, store};
 pub use ochre_plots::{Chart, ImagesGrid, Picture, PlotError, ToPicture, image, images, plot};
 
@@ -36,6 +37,7 @@ pub mod __frames {
 /// What is in scope without a `use` in cells that use polars.
 #[doc(hidden)]
 pub mod __prelude {
+    pub use ochre_ml::ml::Logs as _;
     pub use ochre_stores::{FrameWrites as _, LazySinks as _};
     pub use polars::prelude::*;
 }
