@@ -1,7 +1,9 @@
 //! MLflow's rules for names and values (its `validation.py`), and what becomes of what breaks them.
 //!
 //! Nothing is refused: a name that MLflow would refuse is written as one that it takes, a long value is cut, and whoever logs says so once.
+use regex::Regex;
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// Longest key of a metric, param or tag, in characters.
 pub const KEY: usize = 250;
@@ -45,7 +47,16 @@ pub fn is_valid_key(key: &str) -> bool {
 }
 
 fn is_key_character(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | ':' | '/')
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | ':' | '/');
+    }
+    letters_and_digits().is_match(c.encode_utf8(&mut [0; 4]))
+}
+
+/// Python's `\w` beyond ASCII. `char::is_alphanumeric` takes combining marks too, which MLflow refuses, and the whole batch with them.
+fn letters_and_digits() -> &'static Regex {
+    static PATTERN: OnceLock<Regex> = OnceLock::new();
+    PATTERN.get_or_init(|| Regex::new(r"[\p{L}\p{N}]").expect("a pattern without a mistake"))
 }
 
 /// The path of an artifact inside a run, as MLflow takes it: relative, without empty, `.` and `..` parts.
@@ -86,6 +97,14 @@ mod tests {
         ] {
             assert_eq!(key(given), kept, "{given:?}");
             assert!(is_valid_key(&key(given)), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn letters_are_those_of_pythons_regular_expressions() {
+        // What `re.match(r"\w", c)` says of each.
+        for (c, taken) in [('ा', false), ('Ⓐ', false), ('\u{301}', false), ('\u{200d}', false), ('😀', false), ('٣', true), ('漢', true), ('²', true), ('Ⅷ', true), ('½', true), ('é', true)] {
+            assert_eq!(is_key_character(c), taken, "{c:?}");
         }
     }
 
