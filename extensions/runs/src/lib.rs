@@ -12,6 +12,7 @@
 
 mod access;
 mod active;
+mod automl;
 mod begin;
 mod cells;
 mod delivery;

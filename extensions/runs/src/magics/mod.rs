@@ -23,6 +23,7 @@ pub(crate) fn all(runs: &Arc<Runs>) -> Vec<Arc<dyn Magic>> {
         Arc::new(watch::Watch(runs.clone())),
         Arc::new(compare::Compare(runs.clone())),
         Arc::new(tracking::Choose(runs.clone())),
+        Arc::new(crate::automl::Automl(runs.clone())),
     ]
 }
 
