@@ -121,6 +121,7 @@ fn calls(folder: PathBuf) {
     run::log_metric("values", usize::MAX);
     // Names.
     (0..2).for_each(|_| run::log_metric("loss % of /all/../x", 1));
+    ["a/b", "a//b", "/a/b", "a//b"].into_iter().for_each(|name| run::log_metric(name, 1));
     run::log_metric("", 2);
     run::log_metric("k".repeat(300), 3);
     // Params and tags.

@@ -40,6 +40,15 @@ struct Key {
     next: i64,
 }
 
+impl Key {
+    /// The step that is asked for, or the next one; the count goes on from there.
+    fn step(&mut self, asked: Option<i64>) -> i64 {
+        let step = asked.unwrap_or(self.next);
+        self.next = step.saturating_add(1);
+        step
+    }
+}
+
 impl Recorder {
     /// Makes the spool of a run.
     pub fn open(active: Active, delivery: Delivery) -> Result<Self, SpoolError> {
@@ -87,21 +96,25 @@ impl Recorder {
     #[inline]
     fn settle(&self, name: &str, step: Option<i64>) -> (Option<Box<str>>, i64) {
         let mut keys = lock(&self.keys);
-        if !keys.contains_key(name) {
-            self.meet(&mut keys, name);
+        match keys.get_mut(name) {
+            Some(key) if key.kept.is_none() => (None, key.step(step)),
+            _ => self.settle_slowly(&mut keys, name, step),
         }
-        let Some(key) = keys.get_mut(name) else { return (None, step.unwrap_or(0)) };
-        let step = step.unwrap_or(key.next);
-        key.next = step.saturating_add(1);
-        (key.kept.clone(), step)
     }
 
+    /// A name that is new, or one that is logged under another, with which it shares the steps.
     #[cold]
-    fn meet(&self, keys: &mut HashMap<Box<str>, Key>, name: &str) {
-        let kept = self.name("metric", name);
-        let next = keys.get(&*kept).map_or(0, |k| k.next);
-        let kept = matches!(kept, Cow::Owned(_)).then(|| kept.into());
-        keys.insert(name.into(), Key { kept, next });
+    fn settle_slowly(&self, keys: &mut HashMap<Box<str>, Key>, name: &str, step: Option<i64>) -> (Option<Box<str>>, i64) {
+        let known = keys.get(name).and_then(|key| key.kept.clone());
+        let kept = known.or_else(|| match self.name("metric", name) {
+            Cow::Owned(kept) => Some(kept.into_boxed_str()),
+            Cow::Borrowed(_) => None,
+        });
+        if let Some(kept) = &kept {
+            keys.insert(name.into(), Key { kept: Some(kept.clone()), next: 0 });
+        }
+        let step = keys.entry(kept.as_deref().unwrap_or(name).into()).or_default().step(step);
+        (kept, step)
     }
 
     /// The name that MLflow takes, and the user told if it is another.
@@ -110,6 +123,7 @@ impl Recorder {
         if let Cow::Owned(kept) = &kept {
             self.said.once(&format!("{what} {name}"), || {
                 let (shown, more) = limits::cut(name, 60);
+                let shown = shown.escape_debug();
                 let dots = if more { "…" } else { "" };
                 format!(
                     "the {what} `{shown}{dots}` is logged as `{kept}`: names may have letters, digits, `_-. :/` and at most {} characters, and no empty, `.` or `..` part",

@@ -65,6 +65,8 @@ fn each_call_leaves_what_is_said() {
     assert_eq!(points(&all, "loss _ of /all/__/x").len(), 2);
     assert_eq!(ran.said.matches("the metric `loss % of /all/../x` is logged as `loss _ of /all/__/x`").count(), 1, "{}", ran.said);
     assert_eq!(points(&all, "_").len(), 1);
+    // Names that become one name share its steps, so that no point is taken for another.
+    assert_eq!(points(&all, "a/b"), [(0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0)]);
     let long = limits::key(&"k".repeat(300)).into_owned();
     assert_eq!((points(&all, &long).len(), long.len()), (1, 250));
     assert!(all.iter().all(|r| !matches!(r, Record::Metric(m) if !limits::is_valid_key(&m.key))));
