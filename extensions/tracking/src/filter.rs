@@ -142,9 +142,8 @@ impl Reader {
             "IN" | "NOT IN" => Value::Texts(self.list()?),
             _ => match (self.next(), number) {
                 (Some(Token::Number(value)), true) => Value::Number(value),
-                (Some(Token::Text(value)), true) => Value::Number(value.parse().map_err(|_| format!("{value:?} is no number"))?),
                 (Some(Token::Text(value)), false) => Value::Text(value),
-                (_, true) => return Err("a metric or time is compared with a number".into()),
+                (_, true) => return Err("a metric or time is compared with a number, without quotes".into()),
                 (_, false) => return Err("what is not a number is compared with a text in quotes".into()),
             },
         };
@@ -301,7 +300,7 @@ mod tests {
     fn what_is_no_filter_says_why() {
         for (text, why) in [
             ("metrics.a", "the end stands where a comparison"),
-            ("metrics.a = 'x'", "is no number"),
+            ("metrics.a = '1'", "with a number"),
             ("params.a = 1", "a text in quotes"),
             ("params.a < 'x'", "is not one of"),
             ("metrics.a > 1 or metrics.b > 1", "no `or`"),

@@ -42,7 +42,7 @@ async fn the_file_is_mlflows_own() {
     assert_eq!(ours.uri(), uri);
 
     made_alike(&mut peer, &directory, &path).await;
-    // SEMANTICS.md: "**Without a server, runs are kept in `mlflow.db` beside the notebook, in MLflow's own schema**"
+    // SEMANTICS.md: "Without a server, runs are kept in `mlflow.db` beside the notebook, in MLflow's own schema."
     let run = support::fill(&*ours, "ours").await;
     support::check_filled(&*ours, &run).await;
     let dump = peer.ask(&json!({ "do": "dump", "uri": uri }));
@@ -171,7 +171,7 @@ async fn filters_find_the_same(store: &dyn Tracking, peer: &mut Peer, uri: &str)
 
 /// Two of our stores and MLflow write to one file at the same time, and everything is there once.
 async fn both_write_at_once(path: &Path, first: &dyn Tracking, peer: &mut Peer, uri: &str) {
-    // SEMANTICS.md: "**Several kernels and MLflow's own programs may write to the same file at the same time**"
+    // SEMANTICS.md: "Several kernels and MLflow's own programs may write to the same file at the same time."
     let second = store(path).await.unwrap();
     let experiment = first.experiment("together").await.unwrap();
     let run = first.create_run(NewRun { experiment_id: experiment.id, ..NewRun::default() }).await.unwrap().id;
@@ -192,7 +192,7 @@ async fn both_write_at_once(path: &Path, first: &dyn Tracking, peer: &mut Peer, 
 
 #[tokio::test]
 async fn a_file_of_another_version_is_refused_and_left_as_it_is() {
-    // SEMANTICS.md: "**A file of another MLflow version is refused with a sentence that says what to do, and is not touched**"
+    // SEMANTICS.md: "A file of another MLflow version is refused with a sentence that says what to do, and is not touched."
     let directory = tempfile::tempdir().unwrap();
     let check = async |name: &str, change: &str, says: &str| {
         let path = directory.path().join(name);

@@ -51,7 +51,7 @@ async fn what_a_server_lacks_is_found_out_when_it_is_opened() {
 
 #[tokio::test]
 async fn a_busy_or_broken_server_is_asked_again_until_each_metric_is_there_once() {
-    // SEMANTICS.md: "**A server that is away, slow or busy loses nothing**"
+    // SEMANTICS.md: "A server that is away, slow or busy loses nothing."
     for seed in 0..20usize {
         let stub = server();
         let store = opened(&stub).await;
@@ -115,7 +115,7 @@ async fn a_retry_after_is_kept_and_a_long_one_reported() {
 
 #[tokio::test]
 async fn one_metric_that_a_server_refuses_does_not_take_others_with_it() {
-    // SEMANTICS.md: "**What a store refuses or cuts is said once, and all the rest is written**"
+    // SEMANTICS.md: "What a store refuses or cuts is said once, and all the rest is written."
     let stub = server();
     let store = opened(&stub).await;
     let kept = Arc::new(Mutex::new(BTreeSet::new()));

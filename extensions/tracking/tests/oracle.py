@@ -11,18 +11,22 @@ import urllib.request
 SIDE, BASE, CERTIFICATE = sys.argv[1:4]
 os.environ.update({
     "REQUESTS_CA_BUNDLE": CERTIFICATE, "MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "DATABRICKS_HOST": BASE, "DATABRICKS_TOKEN": "dapi-1", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_ENABLE_DB_SDK": "true",
+    "DATABRICKS_HOST": BASE, "DATABRICKS_TOKEN": "dapi-1", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_DISABLE_DATABRICKS_SDK_FOR_RUN_ARTIFACTS": "true",
 })
 SCOPE = "/subscriptions/sub-1/resourceGroups/group-1/providers/Microsoft.MachineLearningServices/workspaces/shop"
 URI = "databricks" if SIDE == "databricks" else BASE.replace("https", "azureml") + "/mlflow/v2.0" + SCOPE
 os.environ["MLFLOW_TRACKING_URI"] = URI
 
 if SIDE == "azureml":
-    from azure.core.credentials import AccessToken
+    from azure.core.credentials import AccessToken, AccessTokenInfo
     from azure.identity import ChainedTokenCredential, DefaultAzureCredential
 
+    def token(scopes):
+        return "tok-" + scopes[0].split("//")[1].split(".")[0]
+
     for kind in [ChainedTokenCredential, DefaultAzureCredential]:
-        kind.get_token = lambda self, *scopes, **_: AccessToken("tok-" + scopes[0].split("//")[1].split(".")[0], 4102444800)
+        kind.get_token = lambda self, *scopes, **_: AccessToken(token(scopes), 4102444800)
+        kind.get_token_info = lambda self, *scopes, **_: AccessTokenInfo(token(scopes), 4102444800)
 
 import mlflow
 from mlflow import MlflowClient

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import sys
 import tempfile
+import time
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
@@ -144,7 +145,33 @@ def many(uri, run_id, count):
     return count
 
 
-COMMANDS = {f.__name__: f for f in [schema, dump, begin, extend, search, many]}
+def timed_log(uri, run_id, calls, batches):
+    """Seconds of so many `log_metric`, and of so many `log_batch` of a thousand."""
+    mlflow.set_tracking_uri(uri)
+    client = MlflowClient(uri)
+    began = time.perf_counter()
+    for n in range(calls):
+        client.log_metric(run_id, "single", float(n), timestamp=n, step=n)
+    middle = time.perf_counter()
+    for b in range(batches):
+        client.log_batch(run_id, metrics=[Metric("batch", float(n), b * 1000 + n, b * 1000 + n) for n in range(1000)])
+    return [middle - began, time.perf_counter() - middle]
+
+
+def timed_read(uri, run_id, key, experiments, filter):
+    """Seconds to read a history, to list all runs, and to filter them."""
+    client = MlflowClient(uri)
+    marks = [time.perf_counter()]
+    points = len(client.get_metric_history(run_id, key))
+    marks.append(time.perf_counter())
+    runs = len(client.search_runs(experiments, max_results=50000))
+    marks.append(time.perf_counter())
+    found = len(client.search_runs(experiments, filter_string=filter, order_by=["metrics.m0 ASC"], max_results=50000))
+    marks.append(time.perf_counter())
+    return [[points, runs, found], [b - a for a, b in zip(marks, marks[1:])]]
+
+
+COMMANDS = {f.__name__: f for f in [schema, dump, begin, extend, search, many, timed_log, timed_read]}
 for line in sys.stdin:
     command = json.loads(line)
     try:

@@ -1,4 +1,5 @@
 //! MLflow's Python client as a process that a test talks to, and what both stores are filled with.
+#![allow(dead_code)]
 use bytes::Bytes;
 use ochre_tracking::{Batch, DatasetInput, Metric, NewModel, NewRun, Run, Source, Status, Tracking, tag};
 use serde_json::{Value, json};
