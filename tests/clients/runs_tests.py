@@ -79,7 +79,7 @@ class RunsTests(unittest.TestCase):
     def test_the_day_of_a_notebook(self):
         # A run by hand over several cells, watched while it goes on, listed, compared.
         self.ok("%experiment day")
-        said = text(self.ok("ochre::run::log_metric(\"alone\", 1.0);"), "stderr")
+        said = text(self.ok("ochre::run::log_metric(\"alone\", 1.0);"))
         self.assertRegex(said, r"run [a-z]+-[a-z]+-\d+ in experiment day.* began by itself")
         self.ok("%start_run first")
         outputs = self.ok('''%watch
@@ -109,7 +109,7 @@ for step in 0..200i64 {
         self.ok("%log val_loss=0.001 lr=0.2")
         self.ok("%end_run")
         found = self.ok("%runs --best val_loss -o all")
-        self.assertIn("best_run is second with the lowest val_loss: 0.001", text(found, "stderr"))
+        self.assertIn("best_run is second with the lowest val_loss: 0.001", text(found))
         self.assertEqual(self.kernel.value("all.height()"), "3")
         self.assertIn("second", self.kernel.value('best_run.column("run_name")?.str()?.get(0)'))
         self.assertEqual(self.kernel.value('all.column("metrics.val_loss")?.f64()?.get(0)'), "Some(0.001)")
@@ -134,7 +134,7 @@ for step in 0..200i64 {
         for code, status in [('ochre::run::log_tag("kind", 1);', "FINISHED"), ('ochre::run::log_tag("kind", 2); panic!("boom");', "FAILED")]:
             self.kernel.run(code)
             until(status, lambda: status in self.statuses().values())
-        self.kernel.client.execute('ochre::run::log_tag("kind", 3); loop { std::thread::sleep(std::time::Duration::from_millis(10)); if ochre::interrupted() { break } }')
+        self.kernel.client.execute('ochre::run::log_tag("kind", 3); loop { std::thread::sleep(std::time::Duration::from_millis(10)); }')
         until("a third run", lambda: len(self.statuses()) == 3)
         self.kernel.manager.interrupt_kernel()
         until("KILLED", lambda: sorted(self.statuses().values()) == ["FAILED", "FINISHED", "KILLED"])
@@ -210,3 +210,18 @@ print(json.dumps([run.info.run_name, run.info.status, run.data.params, run.data.
         self.assertEqual((name, status, params, data, kind), ("one", "FINISHED", {"model": "tree"}, "v1", "NOTEBOOK"))
         self.assertEqual([tuple(m) for m in history], [(step, step / 2) for step in range(50)])
         self.assertEqual(files, ["notes/a.txt", "source/cells.rs"])
+
+    def test_a_notebook_that_is_run_as_a_whole_logs_its_parameters(self):
+        cell = lambda source, *tags: {"cell_type": "code", "metadata": {"tags": list(tags)}, "execution_count": None, "outputs": [], "source": source}
+        cells = [cell('let rate = 0.1;\nlet kind = "tree";', "parameters"), cell('ochre::run::log_metric("loss", rate * 2.0); ochre::run::log_tag("seen", kind);')]
+        notebook = self.directory / "with parameters.ipynb"
+        notebook.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+        environment = {**os.environ, "OCHRE_SPOOL": str(self.directory / "spool")}
+        done = subprocess.run([os.environ["OCHRE_BINARY"], "run", notebook, "-p", "rate=0.25", "-o", self.directory / "out.ipynb"], capture_output=True, text=True, timeout=REPLY_SECONDS, env=environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        # The kernel ends with the notebook: everything was sent before.
+        self.assertEqual(self.rows("select key, value from params order by key"), [("kind", "tree"), ("rate", "0.25")])
+        self.assertEqual(self.rows("select value from metrics where key = 'loss'"), [(0.5,)])
+        self.assertEqual(self.rows("select name from experiments where name != 'Default'"), [("with parameters",)])
+        self.assertEqual(list(self.statuses().values()), ["FINISHED"])
+        self.assertEqual(self.rows("select value from tags where key = 'mlflow.source.name'"), [(str(notebook),)])

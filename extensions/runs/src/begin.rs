@@ -113,7 +113,7 @@ impl Runs {
     /// What takes longer than a run may take to begin: the cells' text, the notebook's parameters, the GPUs.
     fn describe(self: &Arc<Self>, active: &Arc<Active>, resumed: bool) {
         active.outbox.add(Record::Text { path: active.source.clone(), text: self.cells.text() });
-        for (key, value) in provenance::parameters(&self.setup).into_iter().filter(|_| !resumed) {
+        for (key, value) in self.setup.parameters.iter().filter(|_| !resumed).cloned() {
             self.live.param(&active.id, &key, &value);
             active.outbox.add(Record::Param { key, value });
         }

@@ -41,8 +41,8 @@ impl Observer for Watcher {
     fn settle(&self) -> Option<Settling> {
         let runs = self.0.clone();
         Some(Box::pin(async move {
-            runs.live.settle().await;
-            runs.sweep.notify_one();
+            // The worker is gone: what it had not sent is sent from here, as far as there is time. The rest is for the next start.
+            tokio::join!(runs.live.settle(), crate::sweep::now(&runs));
             drop(runs.ending.write().await);
         }))
     }

@@ -16,8 +16,6 @@ pub(crate) const DEPENDENCIES: &str = "ochre.dependencies";
 pub(crate) const CELL: &str = "ochre.cell";
 /// How the last cell that logged to it failed.
 pub(crate) const ERROR: &str = "ochre.error";
-/// Variable in which `ochre run` hands on its `-p name=value`, as a JSON object.
-pub(crate) const PARAMETERS_VARIABLE: &str = "OCHRE_PARAMETERS";
 /// How long `nvidia-smi` may take: it wakes sleeping GPUs.
 const GPU_BOUND: Duration = Duration::from_secs(10);
 
@@ -37,13 +35,6 @@ pub(crate) fn tags(setup: &Setup) -> Vec<(String, String)> {
         tags.extend(git.remote.map(|remote| (tag::GIT_REPOSITORY, remote)));
     }
     tags.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-/// The parameters that the notebook was run with.
-pub(crate) fn parameters(setup: &Setup) -> Vec<(String, String)> {
-    let given = setup.variable(PARAMETERS_VARIABLE).and_then(|text| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).ok());
-    let text = |value: serde_json::Value| value.as_str().map(str::to_owned).unwrap_or_else(|| value.to_string());
-    given.into_iter().flatten().map(|(name, value)| (name, text(value))).collect()
 }
 
 /// This machine's name.

@@ -127,9 +127,13 @@ impl Runs {
 
     /// Says a line to the user now: below the running cell, else below the last one.
     pub(crate) async fn say(&self, line: &str) {
+        self.write(Stream::Stdout, line).await;
+    }
+
+    async fn write(&self, stream: Stream, line: &str) {
         let screen = self.state().screen.clone();
         match screen {
-            Some(screen) => screen.write(Stream::Stderr, &format!("{line}\n")).await,
+            Some(screen) => screen.write(stream, &format!("{line}\n")).await,
             None => self.state().news.push(line.to_owned()),
         }
     }
@@ -141,7 +145,7 @@ impl Runs {
             state.warned.len() < MOST_WARNINGS && state.warned.insert(line.to_owned())
         };
         if new {
-            self.say(&format!("\x1b[1;33mwarning\x1b[0m: {line}")).await;
+            self.write(Stream::Stderr, &format!("\x1b[1;33mwarning\x1b[0m: {line}")).await;
         }
     }
 
@@ -149,7 +153,7 @@ impl Runs {
     pub(crate) async fn say_weather(&self, store: &Store, weather: Weather, why: &str) {
         match weather {
             Weather::Same => {}
-            Weather::Gone => self.say(&format!("\x1b[1;33mwarning\x1b[0m: runs cannot be written now: {why}; what is logged waits on this disk and is sent when {} answers again", store.address)).await,
+            Weather::Gone => self.write(Stream::Stderr, &format!("\x1b[1;33mwarning\x1b[0m: runs cannot be written now: {why}; what is logged waits on this disk and is sent when {} answers again", store.address)).await,
             Weather::Back => self.say(&format!("{} answers again: what was waiting is being sent", store.address)).await,
         }
     }

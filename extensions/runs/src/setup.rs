@@ -15,6 +15,8 @@ const SYSTEM_EVERY: Duration = Duration::from_secs(10);
 const SYSTEM_VARIABLE: &str = "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL";
 /// MLflow's variable that turns them off.
 const SYSTEM_ENABLED: &str = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING";
+/// In which Jupyter's server says the notebook's path.
+const NOTEBOOK_VARIABLE: &str = "JPY_SESSION_NAME";
 /// Shortest pace: more often than this they would measure themselves.
 const SYSTEM_SHORTEST: Duration = Duration::from_millis(100);
 
@@ -52,6 +54,8 @@ pub struct Setup {
     pub environment: BTreeMap<String, String>,
     /// Names what cells are built against.
     pub prelude: String,
+    /// What the notebook was run with: params of every run.
+    pub parameters: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -65,7 +69,17 @@ impl Setup {
             spools: ochre_spool::spool_directory(),
             environment: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
             prelude,
+            parameters: Vec::new(),
         }
+    }
+
+    /// Of a notebook that is run as a whole.
+    pub fn launched(mut self, notebook: Option<PathBuf>, parameters: Vec<(String, String)>) -> Self {
+        if let Some(notebook) = notebook {
+            self.environment.insert(NOTEBOOK_VARIABLE.to_owned(), notebook.to_string_lossy().into_owned());
+        }
+        self.parameters = parameters;
+        self
     }
 
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
@@ -89,7 +103,7 @@ impl Setup {
 
     /// The notebook's path, when the server that started this kernel says it.
     pub(crate) fn notebook(&self) -> Option<&str> {
-        self.variable("JPY_SESSION_NAME").filter(|name| name.ends_with(".ipynb"))
+        self.variable(NOTEBOOK_VARIABLE).filter(|name| name.ends_with(".ipynb"))
     }
 
     fn notebook_name(&self) -> Option<String> {

@@ -26,6 +26,11 @@ pub(crate) fn start(runs: &Arc<Runs>) {
     tokio::spawn(run(Arc::downgrade(runs), runs.sweep.clone()));
 }
 
+/// One round at once, for the end of a session.
+pub(crate) async fn now(runs: &Arc<Runs>) {
+    Sweep::default().once(runs).await;
+}
+
 async fn run(weak: Weak<Runs>, called: Arc<Notify>) {
     let mut sweep = Sweep::default();
     let mut soon = LOOKS;

@@ -20,12 +20,21 @@ const COMPILER_VARIABLE: &str = "OCHRE_RUSTC";
 /// File in a prelude's directory that remembers the toolchain's root: asking the rustup shim costs 100 ms.
 const SYSROOT_FILE: &str = "sysroot";
 
+/// What is known of the notebook when a session begins.
+#[derive(Default)]
+pub struct Launch {
+    /// Absent: what Jupyter's server says counts.
+    pub notebook: Option<PathBuf>,
+    /// Names and values of the cell tagged `parameters`.
+    pub parameters: Vec<(String, String)>,
+}
+
 /// A session with everything in it. Must be called on a tokio runtime.
-pub fn session(redactor: Redactor) -> anyhow::Result<Session> {
+pub fn session(redactor: Redactor, launch: Launch) -> anyhow::Result<Session> {
     let vault = Vault::new(Setup::of_process(redactor.clone()));
     let program = std::env::current_exe().context("this program cannot find its own file, which mounts are started from")?;
     let storage = ochre_storage::extension(vault.clone(), redactor.clone(), program)?;
-    let runs = ochre_runs::extension(runs_setup(&vault, &storage.workspace));
+    let runs = ochre_runs::extension(runs_setup(&vault, &storage.workspace, launch));
     let parts = SessionParts {
         engine: "ochre".into(),
         engines: Box::new(engine),
@@ -39,13 +48,13 @@ pub fn session(redactor: Redactor) -> anyhow::Result<Session> {
 }
 
 /// Runs go to the chosen workspace, as its identity, and else to a file beside the notebook.
-fn runs_setup(vault: &Vault, workspace: &ochre_storage::Chosen) -> ochre_runs::Setup {
+fn runs_setup(vault: &Vault, workspace: &ochre_storage::Chosen, launch: Launch) -> ochre_runs::Setup {
     let prelude = places::find_prelude().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned())).unwrap_or_default();
     let (chosen, identity) = (workspace.clone(), workspace.clone());
     ochre_runs::Setup {
         workspace: Arc::new(move || chosen.tracking_uri()),
         identity: Some(Arc::new(move || identity.identity())),
-        ..ochre_runs::Setup::of_process(Arc::new(vault.clone()), prelude)
+        ..ochre_runs::Setup::of_process(Arc::new(vault.clone()), prelude).launched(launch.notebook, launch.parameters)
     }
 }
 

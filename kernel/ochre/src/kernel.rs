@@ -24,7 +24,7 @@ pub fn run(connection_file: &Path) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     let result = runtime.block_on(async {
         let server = Server::bind(connection).await?;
-        let session = compose::session(redactor)?;
+        let session = compose::session(redactor, compose::Launch::default())?;
         server.serve(Arc::new(session), told_to_end()).await;
         anyhow::Ok(ExitCode::SUCCESS)
     });

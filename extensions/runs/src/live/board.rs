@@ -33,6 +33,13 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// The keys that are to be seen: in the order in which they were asked for, else in that in which they were first logged.
+    fn of<'a>(&self, mut keys: Vec<&'a String>) -> Vec<&'a String> {
+        keys.retain(|key| self.takes(key));
+        keys.sort_by_key(|key| (self.metrics.iter().position(|m| m == *key || key.strip_prefix("system/") == Some(m)), key.starts_with("system/")));
+        keys
+    }
+
     fn takes(&self, key: &str) -> bool {
         if !self.metrics.is_empty() {
             return self.metrics.iter().any(|m| m == key || key.strip_prefix("system/") == Some(m));
@@ -61,7 +68,9 @@ pub(crate) fn number(value: f64) -> String {
         let text = format!("{value:.decimals$}");
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     } else {
-        format!("{value:.3e}")
+        let text = format!("{value:.3e}");
+        let (digits, power) = text.split_once('e').unwrap_or((&text, ""));
+        if power.is_empty() { text } else { format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.')) }
     }
 }
 
@@ -105,7 +114,7 @@ fn wrapped(parts: Vec<String>, lines: usize) -> Vec<String> {
 
 /// One run.
 pub(crate) fn single(seen: &Seen, wanted: &Wanted, now_ms: i64) -> Board {
-    let keys: Vec<&String> = seen.order.iter().filter(|key| wanted.takes(key)).collect();
+    let keys = wanted.of(seen.order.iter().collect());
     let groups = grouped(&keys);
     let names: Vec<String> = names(&groups);
     let charts: Vec<Figure> = groups.iter().take(MOST_CHARTS).filter_map(|group| chart_of_group(seen, group, &names)).collect();
@@ -126,11 +135,12 @@ pub(crate) fn compared(runs: &[Seen], wanted: &Wanted, now_ms: i64) -> Board {
     let shown = &runs[..runs.len().min(MOST_RUNS)];
     let names = unique_names(shown);
     let mut keys: Vec<&String> = Vec::new();
-    for key in shown.iter().flat_map(|seen| &seen.order).filter(|key| wanted.takes(key)) {
+    for key in shown.iter().flat_map(|seen| &seen.order) {
         if !keys.contains(&key) {
             keys.push(key);
         }
     }
+    let keys = wanted.of(keys);
     let charts: Vec<Figure> = keys.iter().take(MOST_CHARTS).filter_map(|key| chart_of_runs(shown, key, &names)).collect();
     let mut lines: Vec<String> = Vec::new();
     let standings: Vec<String> = shown.iter().zip(&names).map(|(seen, name)| format!("{name} {}", standing(seen, now_ms))).collect();
@@ -202,7 +212,7 @@ fn grouped<'a>(keys: &[&'a String]) -> Vec<Group<'a>> {
     }
     for group in &mut groups {
         if let [(key, _)] = &group.members[..] {
-            group.title.clone_from(key);
+            key.strip_prefix("system/").unwrap_or(key).clone_into(&mut group.title);
         }
     }
     groups

@@ -1,12 +1,11 @@
 //! The values of one metric as a chart needs them: as many as can be told apart, however many were logged.
 //!
-//! Values come in one by one. When there are too many, each stretch of neighbours is thinned to its first, lowest, highest and last, so that no peak
-//! is lost and a million values take as much memory as some thousand.
+//! Values come in one by one and are kept in stretches of neighbours, of each its first, lowest, highest and last value. When there are too many stretches,
+//! each takes its neighbour in and is twice as long. So no peak is lost, the beginning is drawn as finely as the end, and a million values take as much
+//! memory as two thousand.
 
-/// Values at which a series is thinned, to half of it or less.
-const FULL: usize = 4096;
-/// Neighbours of which four are kept.
-const STRETCH: usize = 8;
+/// Stretches at which pairs of them become one.
+const MOST: usize = 512;
 
 /// One value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,16 +16,42 @@ pub(crate) struct Point {
     pub(crate) value: f64,
 }
 
+/// Neighbours.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    first: Point,
+    low: Point,
+    high: Point,
+    last: Point,
+    count: u64,
+}
+
+impl Stretch {
+    fn of(point: Point) -> Self {
+        Self { first: point, low: point, high: point, last: point, count: 1 }
+    }
+
+    fn take(&mut self, other: &Self) {
+        if other.low.value < self.low.value {
+            self.low = other.low;
+        }
+        if other.high.value > self.high.value {
+            self.high = other.high;
+        }
+        (self.last, self.count) = (other.last, self.count + other.count);
+    }
+}
+
 /// The values of a metric.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series {
-    points: Vec<Point>,
+    stretches: Vec<Stretch>,
+    /// Values of a full stretch.
+    length: u64,
     pub(crate) count: u64,
     /// NaN and infinities, which no chart has a place for.
     pub(crate) not_finite: u64,
     pub(crate) last: Option<f64>,
-    pub(crate) lowest: Option<f64>,
-    pub(crate) highest: Option<f64>,
     /// Steps that differ were given.
     stepped: bool,
     first_step: Option<i64>,
@@ -45,19 +70,27 @@ impl Series {
             self.not_finite += 1;
             return;
         }
-        self.lowest = Some(self.lowest.map_or(point.value, |low| low.min(point.value)));
-        self.highest = Some(self.highest.map_or(point.value, |high| high.max(point.value)));
-        self.disordered |= self.points.last().is_some_and(|last| (last.step, last.at_ms) > (point.step, point.at_ms));
-        self.points.push(point);
-        if self.points.len() >= FULL {
-            self.order();
-            self.points = thinned(&self.points, self.points.len() / STRETCH);
+        let new = Stretch::of(point);
+        match self.stretches.last_mut() {
+            Some(last) => {
+                self.disordered |= (last.last.step, last.last.at_ms) > (point.step, point.at_ms);
+                if last.count < self.length {
+                    last.take(&new);
+                } else {
+                    self.stretches.push(new);
+                }
+            }
+            None => {
+                self.length = 1;
+                self.stretches.push(new);
+            }
         }
-    }
-
-    fn order(&mut self) {
-        if std::mem::take(&mut self.disordered) {
-            self.points.sort_by_key(|p| (p.step, p.at_ms));
+        if self.stretches.len() > MOST {
+            self.stretches = self.stretches.chunks(2).map(|pair| pair.iter().skip(1).fold(pair[0], |mut all, next| {
+                all.take(next);
+                all
+            })).collect();
+            self.length *= 2;
         }
     }
 
@@ -66,9 +99,15 @@ impl Series {
         self.stepped
     }
 
-    /// At most about `limit` of its values, in order.
+    /// At most `limit` of its values, in order.
     pub(crate) fn drawn(&self, limit: usize) -> Vec<Point> {
-        let mut points = self.points.clone();
+        let mut points: Vec<Point> = Vec::with_capacity(self.stretches.len() * 4);
+        for stretch in &self.stretches {
+            let mut four = [stretch.first, stretch.low, stretch.high, stretch.last];
+            four.sort_by_key(|p| (p.step, p.at_ms));
+            let start = points.len();
+            four.into_iter().for_each(|point| if !points[start..].contains(&point) { points.push(point) });
+        }
         if self.disordered {
             points.sort_by_key(|p| (p.step, p.at_ms));
         }
@@ -111,13 +150,16 @@ mod tests {
             };
             series.push(point(step, value));
         }
-        assert!(series.points.len() < FULL && series.count == 1_000_000);
+        assert!(series.stretches.len() <= MOST && series.count == 1_000_000);
         let drawn = series.drawn(300);
         assert!(drawn.len() <= 300 && drawn.len() > 70, "{}", drawn.len());
         assert!(drawn.iter().any(|p| p.value == 1e6) && drawn.iter().any(|p| p.value == -1e6));
         assert_eq!((drawn[0].step, drawn[drawn.len() - 1].step), (0, 999_999));
         assert!(drawn.windows(2).all(|w| w[0].step <= w[1].step));
-        assert_eq!((series.lowest, series.highest, series.last), (Some(-1e6), Some(1e6), Some(999.0)));
+        // As finely at the beginning as at the end.
+        let widest = drawn.windows(2).map(|w| w[1].step - w[0].step).max();
+        assert!(widest.is_some_and(|gap| gap < 2 * 1_000_000 / 75), "{widest:?}");
+        assert_eq!(series.last, Some(999.0));
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl List {
         };
         self.0.state().best = Some(run.id.clone());
         let word = if *max { "highest" } else { "lowest" };
-        session.write(Stream::Stderr, &format!("best_run is {} with the {word} {metric}: {}\n", run.name, number(best))).await;
+        session.write(Stream::Stdout, &format!("best_run is {} with the {word} {metric}: {}\n", run.name, number(best))).await;
         Ok(run.id.clone())
     }
 }

@@ -291,3 +291,22 @@ async fn a_store_that_is_away_keeps_nobody_waiting_and_gets_everything() {
     assert_eq!(appended.wait_ms, 0);
     assert_eq!(history(&session, &id, "loss").await, [1.0, 2.0]);
 }
+
+#[tokio::test]
+async fn the_store_is_what_was_chosen_else_the_variable_else_the_workspace_else_a_file() {
+    let root = tempfile::tempdir().expect("a directory");
+    let workspace = |variables: &[(&str, &str)]| {
+        let setup = crate::Setup { workspace: std::sync::Arc::new(|| Some("azureml://region.example/mlflow/v2.0/w".into())), ..setup(root.path(), variables) };
+        Double::of(setup).runs.address()
+    };
+    assert_eq!(Double::new(root.path()).runs.address(), format!("sqlite:///{}/mlflow.db", root.path().display()));
+    assert_eq!(workspace(&[]), "azureml://region.example/mlflow/v2.0/w");
+    assert_eq!(workspace(&[("MLFLOW_TRACKING_URI", "http://h:1")]), "http://h:1");
+    let mut session = Double::of(setup(root.path(), &[("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")]));
+    assert!(session.run("%tracking").await.contains("http://127.0.0.1:9, which cannot be used now"));
+    assert!(session.refused("%tracking http://127.0.0.1:1").await.contains("runs stay in http://127.0.0.1:9"));
+    assert!(session.run("%tracking sqlite:///other.db").await.contains("other.db (local file"));
+    session.run("%start_run a").await;
+    assert!(root.path().join("other.db").is_file() && !root.path().join("mlflow.db").exists());
+    session.end().await;
+}

@@ -61,7 +61,14 @@ impl Magic for Choose {
             self.0.stores.forget();
         }
         let store = self.0.stores.at(&address);
-        let tracking = store.open().await.map_err(of_tracking)?;
+        let tracking = match store.open().await {
+            Ok(tracking) => tracking,
+            Err(error) if error.is_away() => {
+                let now = self.0.address();
+                return Err(of_tracking(error).hint(format!("is it running, and is this its address? Until it answers, runs stay in {now}")));
+            }
+            Err(error) => return Err(of_tracking(error)),
+        };
         self.0.state().address = Some(address);
         let features = tracking.features();
         let version = features.version.as_ref().map(|v| format!(" {v}")).unwrap_or_default();

@@ -35,13 +35,14 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
         return other_kernel::run(&mut notebook, &arguments.notebook, &out, &arguments.kernel);
     }
     let out = std::path::absolute(&out).context("the place of the output has no absolute path")?;
+    let launch = compose::Launch { notebook: std::path::absolute(&arguments.notebook).ok(), parameters: parameters::values(&notebook) };
     enter_directory_of(&arguments.notebook)?;
     guard::harden();
     let redactor = Redactor::new();
     let _log = guard::Log::redacted(redactor.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let failures = runtime.block_on(async {
-        let session = compose::session(redactor)?;
+        let session = compose::session(redactor, launch)?;
         let interrupts = tokio::spawn(interrupt_on_signal(session.clone()));
         let result = run_cells(&session, &mut notebook, &out).await;
         interrupts.abort();

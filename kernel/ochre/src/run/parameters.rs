@@ -18,6 +18,14 @@ pub fn replace(notebook: &mut Notebook, parameters: &[String]) -> anyhow::Result
     Ok(())
 }
 
+/// Names and values of the tagged cell as they stand there, texts without their quotes.
+pub fn values(notebook: &Notebook) -> Vec<(String, String)> {
+    let Some(index) = notebook.code_cells().into_iter().find(|i| notebook.has_tag(*i, TAG)) else { return Vec::new() };
+    let code = notebook.source(index);
+    let text = |value: &str| value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value).to_owned();
+    lets(&code).iter().map(|l| (l.name.to_owned(), text(code[l.value.clone()].trim()))).collect()
+}
+
 /// A `let` line: its name and where its value lies in the text.
 struct Let<'a> {
     name: &'a str,
