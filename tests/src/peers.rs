@@ -114,6 +114,8 @@ impl Runs {
     /// Makes or finds MLflow with its server, and Microsoft's plugin for Azure ML.
     pub fn install(source: &Path, cache: &Cache) -> anyhow::Result<()> {
         let lists = source.join("tests/servers/peers");
+        // MLflow's pages are looked at.
+        program_or_install("chromium", "chromium")?;
         environment(&cache.peers().join("python-runs"), &lists.join("runs.txt"))?;
         environment(&cache.peers().join("python-azureml"), &lists.join("azureml.txt"))
     }

@@ -1,5 +1,6 @@
 //! `cargo xtask bench NAME`: each measurement is a file of this directory and an entry of the table.
 mod cells;
+mod runs;
 mod storage;
 
 use anyhow::bail;
@@ -17,6 +18,11 @@ const BENCHES: &[Bench] = &[
         name: "cells",
         about: "latency of cells, time to ready, hot loops, memory: bare rustc, Ochre, evcxr_jupyter; [--rounds N] [--no-evcxr] [--evcxr-polars] [--save]",
         run: cells::run,
+    },
+    Bench {
+        name: "runs",
+        about: "logging and stores of runs: mlflow.db and an MLflow server, beside MLflow's Python client; [--save]",
+        run: runs::run,
     },
     Bench {
         name: "storage",
