@@ -1,4 +1,8 @@
 //! AutoML on scikit-learn's bundled tables: what it gives, what it saves, and (slow) the table of tests/bench/automl.md.
+//!
+//! - "AutoML judges models only on rows that they were not trained on."
+//! - "A saved model predicts what it predicted before, bit by bit."
+//! - "The same seed finds the same model on every number of cores, unless the time ends the search."
 mod peer;
 
 use ochre_learning::auto::{self, Outcome, Predictions, Settings, Trained};
@@ -51,6 +55,31 @@ fn the_best_model_is_found_told_and_saved() {
     let description = std::fs::read_to_string(directory.path().join("MLmodel")).unwrap();
     assert!(description.contains(r#"{"type":"string","name":"garden","required":false}"#), "{description}");
     assert!(description.contains("task: classification") && description.contains("probability_virginica"), "{description}");
+}
+
+#[test]
+fn chance_is_not_taken_for_skill() {
+    // Nothing can be learnt from these columns: judged on its own rows, a forest would be right always.
+    let mut random = ochre_learning::Random::new(11);
+    let mut noise = |name: &str| Column::numbers(name, (0..400).map(|_| random.unit()).collect());
+    let table = Table::new(vec![noise("a"), noise("b"), noise("c")]).unwrap();
+    let Values::Numbers(coin) = noise("y").values else { panic!() };
+    let target = Column::numbers("y", coin.into_iter().map(f64::round).collect());
+    let outcome = search(&table, &target, &quick(6)).unwrap();
+    assert!((0.4..0.6).contains(&outcome.board[0].score), "{:?}", outcome.board);
+    assert!(outcome.importance.iter().all(|i| i.mean.abs() < 0.1), "{:?}", outcome.importance);
+}
+
+#[test]
+fn a_seed_finds_the_same_on_every_number_of_cores() {
+    let (table, target) = iris();
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let outcome = pool.install(|| search(&table, &target, &quick(8))).unwrap();
+        let board: Vec<(String, u64)> = outcome.board.iter().map(|e| (e.settings.clone(), e.score.to_bits())).collect();
+        (board, outcome.probabilities, outcome.model.predict(&table).unwrap())
+    };
+    assert!(on(1) == on(4));
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Preparation, metrics, curves and models against scikit-learn, which runs as a peer (tests/peer/fixtures.py).
+//!
+//! - "Preparation, metrics and curves are scikit-learn's to the ninth digit, where the definition is the same."
 mod peer;
 
 use ochre_learning::judge::{ClassificationReport, ConfusionMatrix, Metric, PrecisionRecallCurve, RegressionReport, RocCurve};

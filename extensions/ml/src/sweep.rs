@@ -482,6 +482,7 @@ mod tests {
         assert_eq!(values(), values());
     }
 
+    /// "A trial that fails or panics is told in the sweep's table, and the others go on."
     #[test]
     fn failures_and_panics_are_told_and_the_others_go_on() {
         let space = Space::new().int("n", 0, 9).grid(10).maximize().parallel(2);

@@ -22,7 +22,7 @@ pub struct BoostingSettings {
     pub penalty: f64,
     /// Share of the rows that each round sees.
     pub row_share: f64,
-    /// Share of the columns that each tree sees.
+    /// Share of the columns that each tree sees; four at least, so that it can join them.
     pub column_share: f64,
     /// Ends when this many rounds made the loss on a tenth of the rows, kept back for that, no smaller.
     pub patience: Option<usize>,
@@ -35,6 +35,8 @@ impl Default for BoostingSettings {
     }
 }
 
+/// Columns that each tree sees at least.
+const FEWEST_COLUMNS: f64 = 4.0;
 /// Share of the rows that decide when to end.
 const KEPT_BACK: f64 = 0.1;
 
@@ -62,6 +64,8 @@ impl Boosting {
         let beginning = losses::beginning(&target, &train);
         let mut at: Vec<f64> = beginning.iter().flat_map(|b| std::iter::repeat_n(*b, total)).collect();
         let (mut slope, mut curvature) = (vec![0.0; scores * total], vec![0.0; scores * total]);
+        let all_columns: Vec<u32> = (0..matrix.columns() as u32).collect();
+        let column_share = settings.column_share.max(FEWEST_COLUMNS / all_columns.len().max(1) as f64);
         let mut random = Random::new(settings.seed);
         let mut trees: Vec<Tree> = Vec::new();
         let (mut best, mut best_round) = (f64::INFINITY, 0);
@@ -71,7 +75,7 @@ impl Boosting {
             }
             losses::slopes(&target, total, &at, &mut slope, &mut curvature);
             let rows = drawn(&train, settings.row_share, &mut random);
-            let columns: Vec<usize> = drawn(&(0..matrix.columns() as u32).collect::<Vec<_>>(), settings.column_share, &mut random).iter().map(|&c| c as usize).collect();
+            let columns: Vec<usize> = drawn(&all_columns, column_share, &mut random).iter().map(|&c| c as usize).collect();
             let grow = |k: usize| {
                 let part = k * total..(k + 1) * total;
                 let mut rows = rows.clone();
@@ -93,7 +97,7 @@ impl Boosting {
                 }
                 trees.push(tree);
             }
-            if !grew && settings.row_share >= 1.0 && settings.column_share >= 1.0 {
+            if !grew && settings.row_share >= 1.0 && column_share >= 1.0 {
                 break;
             }
             if let Some(patience) = settings.patience {

@@ -236,6 +236,7 @@ mod tests {
         assert_eq!(saved.apply(&table()).unwrap(), matrix);
     }
 
+    /// "What a preparation learnt is saved with it, and new rows that it cannot know are refused by name."
     #[test]
     fn new_rows_may_have_other_towns_and_another_order_but_not_other_kinds() {
         let (preparation, _) = Preparation::fit(Preparation::automatic(&table(), false), &table()).unwrap();
