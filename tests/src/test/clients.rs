@@ -3,7 +3,7 @@ use super::{Context, Tally, python};
 use crate::peers::Python;
 
 /// Files of `tests/clients`, each with unittest classes.
-const MODULES: [&str; 7] = ["kernel_tests", "session_tests", "hostile_tests", "command_tests", "secret_tests", "storage_tests", "runs_tests"];
+const MODULES: [&str; 8] = ["kernel_tests", "session_tests", "hostile_tests", "command_tests", "secret_tests", "storage_tests", "runs_tests", "learning_tests"];
 
 /// Runs them one after the other, so that their kernels do not compete for two cores.
 pub fn run(context: &Context) -> anyhow::Result<Tally> {

@@ -1,0 +1,89 @@
+"""Sweeps and AutoML as a person uses them: the installed kernel, the store of runs, and MLflow's rules for what is in it."""
+import json
+import pathlib
+import sqlite3
+import tempfile
+import unittest
+
+from support import Kernel, plain, text
+
+FRAME = """
+let n = 300usize;
+let x: Vec<f64> = (0..n).map(|i| (i as f64 * 0.7).sin() * 3.0).collect();
+let kind: Vec<Option<&str>> = (0..n).map(|i| [Some("a"), Some("b"), None][i % 3]).collect();
+let label: Vec<bool> = (0..n).map(|i| x[i] + (i % 3) as f64 > 1.0).collect();
+let frame = df!("x" => x, "kind" => kind, "label" => label)?;
+"""
+
+
+def shown(outputs):
+    """All that a person reads: streams and the texts of values."""
+    values = [o["content"]["data"].get("text/plain", "") for o in outputs if "data" in o["content"]]
+    return "\n".join([text(outputs), *values])
+
+
+class LearningTests(unittest.TestCase):
+    def setUp(self):
+        held = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.addCleanup(held.cleanup)
+        self.directory = pathlib.Path(held.name).resolve()
+        self.kernel = Kernel(cwd=str(self.directory))
+        self.addCleanup(self.kernel.close)
+
+    def ok(self, code):
+        reply, outputs = self.kernel.run(code)
+        self.assertEqual(reply["status"], "ok", f"{code}: {plain(reply)}")
+        return outputs
+
+    def rows(self, query):
+        database = sqlite3.connect(f"file:{self.directory / 'mlflow.db'}?mode=ro", uri=True, timeout=30)
+        try:
+            return database.execute(query).fetchall()
+        finally:
+            database.close()
+
+    def test_each_trial_of_a_sweep_is_a_run_below_the_active_one(self):
+        self.ok("%start_run search")
+        seen = shown(self.ok('''ochre::sweep(ochre::Space::new().float("x", 0.0, 1.0).metric("loss").parallel(2), 12, |trial| {
+    for step in 0..3 { trial.report(step, trial.float("x")); }
+    ochre::run::log_metric("inside", 1.0);
+    trial.float("x")
+})?'''))
+        self.assertIn("12 of 12 trials", seen)
+        self.ok("%end_run")
+        parents = self.rows("select r.name, count(*) from tags t join runs r on r.run_uuid = t.value where t.key = 'mlflow.parentRunId' group by 1")
+        self.assertEqual(parents, [("search", 12)])
+        self.assertEqual(self.rows("select count(distinct run_uuid) from metrics where key = 'inside'"), [(12,)])
+        best = self.rows("select min(value) from latest_metrics where key = 'loss'")[0][0]
+        self.assertEqual(self.rows("select value from latest_metrics where key = 'best_loss'"), [(best,)])
+
+    def test_automl_finds_saves_and_registers_a_model_that_later_cells_use(self):
+        self.ok(FRAME)
+        seen = shown(self.ok("%automl frame target=label --time 60s --candidates 4 --name late"))
+        self.assertIn("registered as late version 1", seen)
+        self.assertIn("Importance of columns", seen)
+        source = pathlib.Path(self.rows("select storage_location from model_versions where name = 'late'")[0][0])
+        model = json.loads((source / "model.json").read_text())
+        self.assertEqual((model["target"], model["classes"]), ("label", ["false", "true"]))
+        self.assertIn('"name":"kind","required":false', (source / "MLmodel").read_text())
+        # The logged copy, in a cell that knows nothing of the search.
+        accuracy = shown(self.ok(f'''let saved = ochre::ml::Model::load("{source}")?;
+ochre::ml::confusion_matrix(frame.column("label")?, saved.predict(&frame)?.column("prediction")?)?.accuracy() > 0.95'''))
+        self.assertIn("true", accuracy)
+
+    def test_a_fitted_preparation_is_saved_and_applied_in_another_cell(self):
+        self.ok(FRAME)
+        self.ok('''let (train, test) = ochre::ml::stratified_split(&frame, "label", 0.25, 7)?;
+let steps = ochre::ml::Pipeline::new().then(ochre::ml::OneHotEncoder::new()).then(ochre::ml::StandardScaler::new().columns(["x"]));
+steps.fitted(&train)?.save("steps.json")?;''')
+        seen = shown(self.ok('ochre::ml::Pipeline::load("steps.json")?.transform(&test)?'))
+        for name in ["kind_a", "kind_b", "kind_missing", "75 rows"]:
+            self.assertIn(name, seen)
+
+    def test_judgements_are_charts(self):
+        self.ok("let truth = [1, 0, 1, 1, 0];\nlet scores = [0.9, 0.2, 0.6, 0.4, 0.5];")
+        for code in ["ochre::ml::roc_curve(&truth, &scores)?", "ochre::ml::precision_recall_curve(&truth, &scores)?", "ochre::ml::confusion_matrix(&truth, &[1, 0, 1, 0, 0])?"]:
+            outputs = self.ok(code)
+            kinds = [kind for output in outputs for kind in output["content"].get("data", {})]
+            self.assertIn("application/vnd.vegalite.v5+json", kinds, code)
+            self.assertIn("image/png", kinds, code)
