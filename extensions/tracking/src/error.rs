@@ -125,7 +125,7 @@ fn database_hint(source: &rusqlite::Error) -> Option<String> {
     Some(match source.sqlite_error_code()? {
         DatabaseBusy | DatabaseLocked => "another program holds it for long; what was logged waits on this disk and is written afterwards".into(),
         DiskFull => "the disk is full; what was logged is written when there is room".into(),
-        ReadOnly | PermissionDenied => "the file or its folder cannot be written; name another: %tracking sqlite:////home/me/mlflow.db".into(),
+        ReadOnly | PermissionDenied => "the file or its folder cannot be written; name another: %tracking sqlite:////DIRECTORY/mlflow.db".into(),
         NotADatabase | DatabaseCorrupt => "it is no SQLite database, or a damaged one; name another file: %tracking sqlite:///runs.db".into(),
         _ => return None,
     })

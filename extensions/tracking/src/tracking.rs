@@ -16,7 +16,7 @@ pub enum Source {
 /// `register_model`, which make something new each time).
 #[async_trait]
 pub trait Tracking: Send + Sync {
-    /// What it was opened with, in full: `sqlite:////home/…/mlflow.db`.
+    /// What it was opened with, in full: `sqlite:////DIRECTORY/mlflow.db`.
     fn uri(&self) -> &str;
 
     /// The run's page, for people.
