@@ -79,7 +79,9 @@ impl Runs {
             let task = tokio::spawn(sample(Arc::downgrade(self), active.clone(), every));
             active.sampled_by(task.abort_handle());
         }
+        let ended = self.live.cells_ended();
         let mut state = self.state();
+        state.begun.push((run.id.clone(), ended));
         state.last = Some(run.id.clone());
         state.seen.retain(|name| *name != run.name);
         state.seen.push(run.name);

@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub(crate) active: Option<Arc<Active>>,
     /// The run that was active last, by id.
     pub(crate) last: Option<String>,
+    /// All that were begun, by id, with the count of cells that had ended.
+    pub(crate) begun: Vec<(String, u64)>,
     /// By `%runs --best`.
     pub(crate) best: Option<String>,
     /// The running cell's output, or that of the last one.

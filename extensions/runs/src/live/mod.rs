@@ -195,7 +195,7 @@ impl Live {
         self.changed.send_modify(|n| *n += 1);
     }
 
-    fn cells_ended(&self) -> u64 {
+    pub(crate) fn cells_ended(&self) -> u64 {
         self.lock().cells_ended
     }
 

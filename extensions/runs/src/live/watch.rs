@@ -24,8 +24,8 @@ const LINGER: Duration = Duration::from_secs(4);
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
     Runs { ids: Vec<String>, compared: bool },
-    /// The next run that begins in the running cell: not the last one, `before`; `ended` is how many cells had ended before.
-    Next { before: Option<String>, ended: u64 },
+    /// The next run that begins in the running cell: `begun` runs had begun before it, and `ended` cells had ended.
+    Next { begun: usize, ended: u64 },
     /// The cell has ended, and no run began in it.
     Nothing,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Watching {
 impl Watching {
     /// The run that begins next in this cell.
     pub(crate) fn next(runs: &Arc<Runs>) -> Target {
-        Target::Next { before: runs.state().last.clone(), ended: runs.live.cells_ended() }
+        Target::Next { begun: runs.state().begun.len(), ended: runs.live.cells_ended() }
     }
 
     /// What is shown now; with `picture`, the picture is drawn anew.
@@ -99,12 +99,13 @@ impl Watching {
 
     /// Binds to the run that has begun; false when none will.
     fn bind(&mut self, runs: &Runs) -> bool {
-        let Target::Next { before, ended } = &self.target else { return true };
+        let Target::Next { begun, ended } = self.target else { return true };
         // The count first: a run that began before its cell ended is then seen.
-        let over = runs.live.cells_ended() != *ended;
-        let last = runs.state().last.clone();
-        if last != *before {
-            self.target = Target::Runs { ids: last.into_iter().collect(), compared: false };
+        let over = runs.live.cells_ended() != ended;
+        // Later runs, and those of later cells, are not meant: a short cell may be over before this is asked.
+        let next = runs.state().begun.get(begun).filter(|(_, at)| *at == ended).map(|(id, _)| id.clone());
+        if let Some(id) = next {
+            self.target = Target::Runs { ids: vec![id], compared: false };
             return true;
         }
         if over {

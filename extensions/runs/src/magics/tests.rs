@@ -231,7 +231,7 @@ async fn a_view_follows_its_run_in_place_and_ends_with_a_picture() {
     session.begin_cell("%watch\ntrain();");
     session.line("%watch").await.expect("a view");
     let shown = session.output.shown();
-    assert!(shown.len() == 1 && !shown[0].update && !shown[0].id.is_empty());
+    assert!(!shown[0].update && !shown[0].id.is_empty());
     assert!(shown[0].bundle.text().is_some_and(|t| t.starts_with("waiting for a run")));
     let run = active(&session).await;
     let worker = spool(root.path(), &run.run_id, &run.tracking_uri, "loss", &(0..2000).map(|n| 1.0 / f64::from(n + 1)).collect::<Vec<_>>());
@@ -287,8 +287,8 @@ async fn a_store_that_is_away_keeps_nobody_waiting_and_gets_everything() {
     assert!(shown.contains("cannot be used now") && shown.contains("records wait to be sent"), "{shown}");
     std::fs::remove_dir(&database).expect("removed");
     std::fs::rename(&away, &database).expect("is back");
-    let appended = append(&*session.service(), &worker, &id).await;
-    assert_eq!(appended.wait_ms, 0);
+    // The pump asks again after the time that it was told.
+    until("it answers again", async || (append(&*session.service(), &worker, &id).await.wait_ms == 0).then_some(())).await;
     assert_eq!(history(&session, &id, "loss").await, [1.0, 2.0]);
 }
 
@@ -308,5 +308,34 @@ async fn the_store_is_what_was_chosen_else_the_variable_else_the_workspace_else_
     assert!(session.run("%tracking sqlite:///other.db").await.contains("other.db (local file"));
     session.run("%start_run a").await;
     assert!(root.path().join("other.db").is_file() && !root.path().join("mlflow.db").exists());
+    session.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_shows_the_run_of_its_cell_and_not_one_that_came_soon_after() {
+    let root = tempfile::tempdir().expect("a directory");
+    let mut session = Double::new(root.path());
+    session.begin_cell("%watch\nquick();");
+    session.line("%watch").await.expect("a view");
+    let first = active(&session).await;
+    session.end_cell(Ending::Ok);
+    session.run("%start_run other").await;
+    session.run("%end_run").await;
+    session.begin_cell("%watch\nnothing();");
+    session.line("%watch").await.expect("a view");
+    session.end_cell(Ending::Ok);
+    session.run("%start_run later").await;
+    let shown = |word: &'static str| {
+        let output = session.output.clone();
+        move || {
+            let found = output.shown().into_iter().find(|s| s.update && s.bundle.text().is_some_and(|t| t.starts_with(word)));
+            async move { found }
+        }
+    };
+    let view = until("the view of the cell without a run", shown("no run began")).await;
+    let texts = || -> Vec<String> { session.output.shown().iter().filter(|s| s.update && s.id != view.id).filter_map(|s| s.bundle.text().map(str::to_owned)).collect() };
+    until("the view of the quick cell's run", async || texts().iter().any(|t| t.starts_with(&first.name)).then_some(())).await;
+    let others: Vec<String> = texts().into_iter().filter(|t| !t.starts_with(&first.name) && !t.starts_with("waiting")).collect();
+    assert!(others.is_empty(), "{others:?}");
     session.end().await;
 }
