@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 
 /// Time between two looks at the trials: smooth to the eye, and light for the front end.
 const TICK: Duration = Duration::from_millis(300);
+/// How long an interrupted cell may take to end: trials that do not report go on until they are done.
+const CELL_END: Duration = Duration::from_secs(600);
 /// Trials that the table shows.
 const SHOWN: usize = 15;
 
@@ -372,7 +374,11 @@ fn one(shared: &Shared, objective: Objective) -> bool {
     lock(&shared.study).tell(number, told);
     let run = trial.child.as_ref().map(|c| c.id().to_owned());
     if let Some(child) = trial.child {
-        end_run(child, &shared.metric, &end, value);
+        if interrupted() {
+            end_later(child);
+        } else {
+            end_run(child, &shared.metric, &end, value);
+        }
     }
     lock(&shared.ended).push(TrialOutcome { number, params: trial.params, value, end, seconds: began.elapsed().as_secs_f64(), run });
     true
@@ -412,6 +418,19 @@ fn end_run(child: Child, metric: &str, end: &TrialEnd, value: Option<f64>) {
     if let Err(error) = child.end(status) {
         eprintln!("ochre: the end of a trial's run was not noted: {error}");
     }
+}
+
+/// While an interrupt is on its way no request is answered; the run of a trial that it ended is ended when the cell is over.
+fn end_later(child: Child) {
+    std::thread::spawn(move || {
+        let asked = Instant::now();
+        while interrupted() && asked.elapsed() < CELL_END {
+            std::thread::sleep(TICK / 10);
+        }
+        if let Err(error) = child.end(Status::Killed) {
+            eprintln!("ochre: the end of a trial's run was not noted: {error}");
+        }
+    });
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
