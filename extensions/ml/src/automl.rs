@@ -345,7 +345,7 @@ fn predict(trained: &Trained, frame: &DataFrame) -> Result<DataFrame, LearningEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polars::prelude::*;
+    use polars::prelude::{AnyValue, df};
 
     #[test]
     fn times_are_read() {
