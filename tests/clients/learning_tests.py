@@ -5,7 +5,7 @@ import sqlite3
 import tempfile
 import unittest
 
-from support import Kernel, plain, text
+from support import Kernel, plain, text, until
 
 FRAME = """
 let n = 300usize;
@@ -56,6 +56,25 @@ class LearningTests(unittest.TestCase):
         self.assertEqual(self.rows("select count(distinct run_uuid) from metrics where key = 'inside'"), [(12,)])
         best = self.rows("select min(value) from latest_metrics where key = 'loss'")[0][0]
         self.assertEqual(self.rows("select value from latest_metrics where key = 'best_loss'"), [(best,)])
+
+    def test_an_interrupt_ends_a_sweep_whose_trials_run_on_all_cores(self):
+        # An interrupt ends a sweep when the trials that run have heard of it.
+        self.ok("let before = 7;")
+        self.kernel.client.execute('''std::fs::write("began", "")?;
+let forever = ochre::sweep(ochre::Space::new().float("x", 0.0, 1.0).parallel(2), 1_000_000, |trial| {
+    for step in 0u64.. {
+        std::fs::write("trial", "").ok();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        if trial.report(step, 0.0) { break; }
+    }
+    0.0
+})?;''')
+        until("a trial runs", lambda: (self.directory / "trial").exists())
+        self.kernel.manager.interrupt_kernel()
+        self.assertEqual(self.kernel.client.get_shell_msg(timeout=30)["content"]["status"], "error")
+        self.assertEqual(self.kernel.value("before"), "7")
+        self.assertEqual(self.kernel.run("forever")[0]["status"], "error")
+        until("no run is left open", lambda: not self.rows("select name from runs where status = 'RUNNING'"), seconds=15)
 
     def test_automl_finds_saves_and_registers_a_model_that_later_cells_use(self):
         self.ok(FRAME)
