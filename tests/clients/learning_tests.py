@@ -53,9 +53,11 @@ class LearningTests(unittest.TestCase):
         self.ok("%end_run")
         parents = self.rows("select r.name, count(*) from tags t join runs r on r.run_uuid = t.value where t.key = 'mlflow.parentRunId' group by 1")
         self.assertEqual(parents, [("search", 12)])
-        self.assertEqual(self.rows("select count(distinct run_uuid) from metrics where key = 'inside'"), [(12,)])
+        until("every trial's metrics", lambda: self.rows("select count(distinct run_uuid) from metrics where key = 'inside'") == [(12,)])
+        until("every trial's result", lambda: self.rows("select count(*) from latest_metrics where key = 'loss'") == [(12,)])
         best = self.rows("select min(value) from latest_metrics where key = 'loss'")[0][0]
-        self.assertEqual(self.rows("select value from latest_metrics where key = 'best_loss'"), [(best,)])
+        # What is logged last is delivered a moment later.
+        until("the best is logged", lambda: self.rows("select value from latest_metrics where key = 'best_loss'") == [(best,)])
 
     def test_an_interrupt_ends_a_sweep_whose_trials_run_on_all_cores(self):
         # An interrupt ends a sweep when the trials that run have heard of it.
@@ -70,6 +72,7 @@ let forever = ochre::sweep(ochre::Space::new().float("x", 0.0, 1.0).parallel(2),
     0.0
 })?;''')
         until("a trial runs", lambda: (self.directory / "trial").exists())
+        until("both have their runs", lambda: self.rows("select count(*) from runs where status = 'RUNNING' and name like 'trial-%'") == [(2,)])
         self.kernel.manager.interrupt_kernel()
         self.assertEqual(self.kernel.client.get_shell_msg(timeout=30)["content"]["status"], "error")
         self.assertEqual(self.kernel.value("before"), "7")
