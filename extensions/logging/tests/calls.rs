@@ -2,41 +2,10 @@
 mod support;
 
 use ochre_spool::wire::Active;
-use ochre_spool::{Reader, Record, limits};
+use ochre_spool::{Record, limits};
 use std::collections::HashMap;
 use std::path::Path;
-use support::{metrics, program, records};
-
-struct Ran {
-    place: tempfile::TempDir,
-    said: String,
-    out: String,
-}
-
-impl Ran {
-    /// Runs the program to its end, with a run in the environment or without.
-    fn of(arguments: &[&str], run: Option<&str>) -> Self {
-        let place = tempfile::tempdir().expect("a folder");
-        let mut command = program();
-        command.args(arguments).current_dir(place.path()).env("OCHRE_SPOOL", place.path().join("spools")).env("KEPT", place.path().join("kept"));
-        if let Some(run) = run {
-            command.env("MLFLOW_RUN_ID", run).env("MLFLOW_TRACKING_URI", "http://user:word@host:5000");
-        }
-        let output = command.output().expect("the program starts");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        let (said, out) = (text(output.stderr), text(output.stdout));
-        assert!(output.status.success(), "{said}");
-        Self { place, said, out }
-    }
-
-    fn spools(&self) -> std::path::PathBuf {
-        self.place.path().join("spools")
-    }
-
-    fn readers(&self) -> Vec<Reader> {
-        ochre_spool::abandoned(&self.spools()).expect("a list").0
-    }
-}
+use support::{Ran, metrics, records};
 
 /// Steps and values of a metric, in order.
 fn points(records: &[Record], key: &str) -> Vec<(i64, f64)> {
@@ -133,15 +102,6 @@ fn too_much_that_waits_makes_calls_wait() {
     let ran = Ran::of(&["stuck"], None);
     assert_eq!(ran.out.lines().filter(|l| l.ends_with(": true")).count(), 2, "{}", ran.out);
     assert_eq!(ran.said.matches("256 MiB of what was logged wait to be delivered").count(), 1, "{}", ran.said);
-}
-
-/// A measurement, to be read: `cargo test --release -p ochre-logging -- --ignored --nocapture what_a_call_costs`.
-#[test]
-#[ignore = "slow: a measurement, which has no bound to fail at on a busy machine"]
-fn what_a_call_costs() {
-    let ran = Ran::of(&["time"], Some("timed"));
-    println!("{}", ran.out);
-    assert!(ran.out.contains("p99"), "{}", ran.said);
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn runs(path: &std::path::Path, experiment: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "slow: a measurement, run by `cargo xtask bench runs`"]
-async fn measure() {
+async fn measured_delivery_and_reading() {
     let nobody = || Arc::new(FromEnvironment::of([("", ""); 0]));
     let directory = tempfile::tempdir().unwrap();
     let mut peer = Peer::start(directory.path());

@@ -5,8 +5,8 @@ use crate::peers;
 use anyhow::{Context, ensure};
 use std::process::{Command, ExitCode, Stdio};
 
-/// Crates with a test `bench`.
-const PARTS: &[&str] = &["ochre-tracking"];
+/// Crates with a test whose name begins with `measured`.
+const PARTS: &[&str] = &["ochre-logging", "ochre-tracking"];
 
 /// `[--save]` keeps the table in the checkout.
 pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
@@ -17,7 +17,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         eprintln!("measuring {part}");
         let cargo = build::kernel_command(&source, &cache, &compiler, &[(*part).to_owned()]);
         let mut command: Command = cargo.command("test");
-        let output = command.args(["--test", "bench", "--", "--ignored", "--nocapture"]).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+        let output = command.args(["--", "--ignored", "--nocapture", "measured"]).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines().filter(|line| line.starts_with("| ")).for_each(|line| table.push_str(&format!("{line}\n")));
         print!("{table}");

@@ -33,3 +33,34 @@ pub fn random(seed: u64) -> u64 {
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
+
+pub struct Ran {
+    pub place: tempfile::TempDir,
+    pub said: String,
+    pub out: String,
+}
+
+impl Ran {
+    /// Runs the program to its end, with a run in the environment or without.
+    pub fn of(arguments: &[&str], run: Option<&str>) -> Self {
+        let place = tempfile::tempdir().expect("a folder");
+        let mut command = program();
+        command.args(arguments).current_dir(place.path()).env("OCHRE_SPOOL", place.path().join("spools")).env("KEPT", place.path().join("kept"));
+        if let Some(run) = run {
+            command.env("MLFLOW_RUN_ID", run).env("MLFLOW_TRACKING_URI", "http://user:word@host:5000");
+        }
+        let output = command.output().expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        let (said, out) = (text(output.stderr), text(output.stdout));
+        assert!(output.status.success(), "{said}");
+        Self { place, said, out }
+    }
+
+    pub fn spools(&self) -> std::path::PathBuf {
+        self.place.path().join("spools")
+    }
+
+    pub fn readers(&self) -> Vec<Reader> {
+        ochre_spool::abandoned(&self.spools()).expect("a list").0
+    }
+}
