@@ -14,8 +14,8 @@ import psutil
 from support import REPLY_SECONDS, Kernel, plain, text, until
 
 VEGA = "application/vnd.vegalite.v5+json"
-# Kills at random points; the crates' own tests have many more.
-SEEDS = range(4)
+# Kills at random points: of the worker and of the kernel, 200 together with --full.
+SEEDS = range(100 if os.environ.get("OCHRE_FULL") else 4)
 # What a cell does until it is killed: each call is acknowledged by the number in the file.
 LOGS_FOR_EVER = """
 use std::os::unix::fs::FileExt;
