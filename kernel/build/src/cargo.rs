@@ -1,5 +1,5 @@
 //! Runs cargo, shows how far it is and gives back what it made.
-use crate::{Artifact, Error, progress::Progress};
+use crate::{Artifact, Error, checkout, progress::Progress};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ impl Cargo {
     pub fn build(&self) -> Result<Vec<Artifact>, Error> {
         // On a terminal cargo draws its own bar, which needs stderr to be that terminal.
         let terminal = std::io::stderr().is_terminal();
-        let mut command = self.command("build");
+        let mut command = self.command("build")?;
         command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
         if !terminal {
             command.stderr(Stdio::piped());
@@ -58,8 +58,9 @@ impl Cargo {
         if status.success() { Ok(artifacts) } else { Err(Error::CargoFailed { what: self.what.clone(), status: status.to_string() }) }
     }
 
-    /// A cargo command with this one's packages, directory and environment.
-    pub fn command(&self, subcommand: &str) -> Command {
+    /// A cargo command with this one's packages, directory and environment, where nothing of another checkout is taken for this one's.
+    pub fn command(&self, subcommand: &str) -> Result<Command, Error> {
+        checkout::adopt(&self.target_dir, &self.source).map_err(Error::file("prepare", &self.target_dir))?;
         let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
         command.current_dir(&self.source).arg(subcommand).arg("--release").args(&self.arguments);
         command.env("CARGO_TARGET_DIR", &self.target_dir).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -76,7 +77,7 @@ impl Cargo {
             command.arg("-p").arg(package);
         }
         command.envs(&self.environment);
-        command
+        Ok(command)
     }
 
     fn follow(&self, events: &mpsc::Receiver<Event>, terminal: bool) -> Vec<Artifact> {

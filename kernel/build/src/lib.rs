@@ -11,6 +11,7 @@
 mod artifacts;
 mod cache;
 mod cargo;
+mod checkout;
 mod compiler;
 mod error;
 mod manifest;

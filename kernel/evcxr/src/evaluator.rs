@@ -41,6 +41,8 @@ struct State {
     interrupted: bool,
     /// The relay; the handle stays valid when evcxr starts another.
     child: Option<Arc<Mutex<Child>>>,
+    /// The process of the relay that was killed to stop this cell.
+    killed: Option<u32>,
     /// An answer to the cell's question; `Some(None)` when it was given up.
     answer: Option<Option<String>>,
 }
@@ -64,7 +66,7 @@ impl Work {
 
     /// A cell has come: from now on an interrupt concerns it, also while evcxr is still starting.
     pub fn expect_cell(&self) {
-        self.change(|state| (state.busy, state.interrupted) = (true, false));
+        self.change(|state| (state.busy, state.interrupted, state.killed) = (true, false, None));
     }
 
     /// The running cell is to stop.
@@ -86,8 +88,11 @@ impl Work {
             let relay = child.as_ref().map_or(0, |child| child.lock().unwrap_or_else(PoisonError::into_inner).id());
             match child {
                 Some(child) if self.streams.running() => {
-                    // It may have ended by itself.
-                    let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+                    // evcxr starts the relay anew while the cell still ends: that one is not killed.
+                    if *self.lock().killed.get_or_insert(relay) == relay {
+                        // It may have ended by itself.
+                        let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+                    }
                 }
                 _ => processes::kill_below_except(relay),
             }

@@ -16,7 +16,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     for part in PARTS {
         eprintln!("measuring {part}");
         let cargo = build::kernel_command(&source, &cache, &compiler, &[(*part).to_owned()]);
-        let mut command: Command = cargo.command("test");
+        let mut command: Command = cargo.command("test")?;
         let output = command.args(["--", "--ignored", "--nocapture", "measured"]).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines().filter(|line| line.starts_with("| ")).for_each(|line| table.push_str(&format!("{line}\n")));

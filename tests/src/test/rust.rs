@@ -27,9 +27,9 @@ pub fn kernel_side(context: &Context) -> anyhow::Result<Tally> {
     let cargo = build::kernel_command(&context.built.source, &context.built.cache, &context.built.compiler, &packages);
     let mut tally = storage_peers(context);
     tally.add(runs_peers(context));
-    tally.add(run(context, "kernel", cargo.command("test"))?);
+    tally.add(run(context, "kernel", cargo.command("test")?)?);
     let evcxr = build::evcxr_command(&context.built.source, &context.built.cache, &context.built.compiler);
-    tally.add(run(context, "evcxr", evcxr.command("test"))?);
+    tally.add(run(context, "evcxr", evcxr.command("test")?)?);
     Ok(tally)
 }
 
@@ -38,9 +38,9 @@ pub fn cell_side(context: &Context) -> anyhow::Result<Tally> {
     let built = &context.built;
     let prelude = ochre_build::prelude_command(&built.source, &built.cache, &built.compiler);
     let mut tally = storage_peers(context);
-    tally.add(run(context, "cells", prelude.command("test"))?);
+    tally.add(run(context, "cells", prelude.command("test")?)?);
     let worker = ochre_build::worker_command(&built.source, &built.cache, &built.compiler);
-    tally.add(run(context, "worker", worker.command("test"))?);
+    tally.add(run(context, "worker", worker.command("test")?)?);
     Ok(tally)
 }
 

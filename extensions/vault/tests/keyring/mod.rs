@@ -76,20 +76,22 @@ impl Desktop {
     }
 }
 
-/// A vault with a keyring that takes secrets. Asked in the middle of its start, GNOME's says for ever that it has no collection: then another is
-/// started.
+/// A vault with a keyring that takes secrets. Asked in the middle of its start, GNOME's says for ever that it has no collection: it is first asked
+/// when its collection lies on the disk, and another is started when that was too early.
 async fn started(desktop: &mut Desktop, directory: &Path) -> (Vault, Redactor) {
+    let collection = desktop.home.path().join("data/keyrings/login.keyring");
     let mut last = None;
-    for _ in 0..10 {
+    for pause in [100, 500, 1000, 2000, 4000] {
         desktop.keyring();
+        let end = Instant::now() + Duration::from_secs(10);
+        while !collection.exists() && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
         let (vault, redactor) = desktop.vault(directory);
-        let end = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < end {
-            match vault.keep("keyring:is/ready", &Secret::from("any-value")).await {
-                Ok(_) => return (vault, redactor),
-                Err(failure) => last = Some(failure),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        match vault.keep("keyring:is/ready", &Secret::from("any-value")).await {
+            Ok(_) => return (vault, redactor),
+            Err(failure) => last = Some(failure),
         }
         desktop.end_keyring();
     }

@@ -69,7 +69,8 @@ async fn a_program_that_is_not_there_is_told_with_the_way_out() {
 #[tokio::test]
 async fn a_program_that_dies_at_once_is_told_with_its_complaint() {
     let mut target = local(Path::new("/"));
-    target.library_path.clear();
+    // Not an empty path, which leaves the one of cargo, where a library of another build may lie.
+    target.library_path = vec!["/nonexistent".into()];
     let Err(error) = Connection::open(&target, "test").await else { panic!("it started") };
     let text = error.to_string();
     assert!(text.contains("exit code 127") && text.contains("libochre_runtime.so"), "{text}");
