@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ochre-storage", &["ochre-api", "ochre-azure", "ochre-blobs", "ochre-link", "ochre-mount", "ochre-secrets", "ochre-vault"]),
     ("ochre-storage-bench", &["ochre-blobs", "ochre-mount", "ochre-secrets", "ochre-servers"]),
     ("ochre-stores", &["ochre-runtime", "ochre-frames", "ochre-blobs", "ochre-secrets"]),
+    ("ochre-tensors", &[]),
     ("ochre-tracking", &["ochre-secrets"]),
     ("ochre-vault", &["ochre-api", "ochre-azure", "ochre-link", "ochre-secrets"]),
     ("ochre-worker", &["ochre-link", "ochre-runtime"]),

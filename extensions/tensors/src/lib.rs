@@ -1,0 +1,24 @@
+//! Tensors: one concrete type whose rank, element type and device are known at run time, with reverse-mode autograd.
+//!
+//! It knows nothing of cells, frames or Jupyter; `ochre-nn` builds layers and training on it, `ochre-frames` the way to polars.
+//!
+//! ```text
+//! Tensor (shapes checked, gradients recorded)  --Raw-->  Backend: Cpu (gemm, rayon)  |  Cuda (cuBLASLt, cuDNN, own kernels)
+//! ```
+#![deny(unsafe_code)]
+
+pub mod backend;
+mod buffer;
+mod cpu;
+mod device;
+mod dtype;
+mod error;
+mod layout;
+mod raw;
+
+pub use buffer::{Buffer, Element, Values};
+pub use device::Device;
+pub use dtype::DType;
+pub use error::TensorError;
+pub use layout::{Dims, Layout};
+pub use raw::{Raw, Storage};
