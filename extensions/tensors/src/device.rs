@@ -1,5 +1,9 @@
 //! Where a tensor's elements are.
 
+use crate::TensorError;
+use crate::backend::Backend;
+use crate::error::Result;
+
 /// The CPU or one NVIDIA GPU.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Device {
@@ -26,5 +30,13 @@ impl std::fmt::Display for Device {
             Self::Cpu => f.write_str("cpu"),
             Self::Cuda(number) => write!(f, "cuda:{number}"),
         }
+    }
+}
+
+/// What does the arithmetic of a device.
+pub fn backend(device: Device) -> Result<&'static dyn Backend> {
+    match device {
+        Device::Cpu => Err(TensorError::NoDevice { device, why: "its arithmetic is not linked in".to_owned() }),
+        Device::Cuda(_) => Err(TensorError::NoDevice { device, why: "this build has no CUDA".to_owned() }),
     }
 }

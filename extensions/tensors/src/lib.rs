@@ -7,18 +7,26 @@
 //! ```
 #![deny(unsafe_code)]
 
-pub mod backend;
+// First: the modules below use its macro `each_dtype!`.
+#[macro_use]
 mod buffer;
+
+pub mod autograd;
+pub mod backend;
 mod cpu;
 mod device;
 mod dtype;
 mod error;
+pub mod interrupt;
 mod layout;
 mod raw;
+mod tensor;
 
+pub use autograd::{enable_grad, no_grad};
 pub use buffer::{Buffer, Element, Values};
-pub use device::Device;
+pub use device::{Device, backend};
 pub use dtype::DType;
 pub use error::TensorError;
 pub use layout::{Dims, Layout};
 pub use raw::{Raw, Storage};
+pub use tensor::Tensor;
