@@ -21,11 +21,83 @@ pub enum Unary {
     LeakyRelu(f64), Elu(f64),
     /// `x * a + b`
     Affine(f64, f64),
+    /// `x / a`
+    DivBy(f64),
+    /// `a / x`
+    DivInto(f64),
     Pow(f64),
     /// NaN stays NaN.
     Clamp(f64, f64),
     /// Results are Bool.
     IsNan, IsInf, IsFinite,
+}
+
+/// What the gradient of an element-wise operation is computed from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Saved {
+    Nothing,
+    Input,
+    Output,
+}
+
+impl Unary {
+    /// What `unary_backward` gets beside the result's gradient.
+    pub const fn gradient_from(self) -> Saved {
+        match self {
+            Self::Neg | Self::Affine(..) | Self::DivBy(_) | Self::Sign | Self::Floor | Self::Ceil | Self::Round | Self::Trunc => Saved::Nothing,
+            Self::Exp | Self::Expm1 | Self::Sqrt | Self::Rsqrt | Self::Recip | Self::Tan | Self::Tanh | Self::Sigmoid | Self::Relu => Saved::Output,
+            _ => Saved::Input,
+        }
+    }
+
+    /// PyTorch's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Neg => "neg",
+            Self::Abs => "abs",
+            Self::Sign => "sign",
+            Self::Not => "logical_not",
+            Self::Exp => "exp",
+            Self::Expm1 => "expm1",
+            Self::Log => "log",
+            Self::Log1p => "log1p",
+            Self::Log2 => "log2",
+            Self::Log10 => "log10",
+            Self::Sqrt => "sqrt",
+            Self::Rsqrt => "rsqrt",
+            Self::Square => "square",
+            Self::Recip => "reciprocal",
+            Self::Sin => "sin",
+            Self::Cos => "cos",
+            Self::Tan => "tan",
+            Self::Asin => "asin",
+            Self::Acos => "acos",
+            Self::Atan => "atan",
+            Self::Sinh => "sinh",
+            Self::Cosh => "cosh",
+            Self::Tanh => "tanh",
+            Self::Erf => "erf",
+            Self::Floor => "floor",
+            Self::Ceil => "ceil",
+            Self::Round => "round",
+            Self::Trunc => "trunc",
+            Self::Sigmoid => "sigmoid",
+            Self::Relu => "relu",
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_tanh",
+            Self::Silu => "silu",
+            Self::Softplus => "softplus",
+            Self::LeakyRelu(_) => "leaky_relu",
+            Self::Elu(_) => "elu",
+            Self::Affine(..) => "affine",
+            Self::DivBy(_) | Self::DivInto(_) => "div",
+            Self::Pow(_) => "pow",
+            Self::Clamp(..) => "clamp",
+            Self::IsNan => "is_nan",
+            Self::IsInf => "is_inf",
+            Self::IsFinite => "is_finite",
+        }
+    }
 }
 
 /// An operation on two elements of one type.
@@ -42,10 +114,44 @@ pub enum Binary {
     Atan2, And, Or, Xor,
 }
 
+impl Binary {
+    /// PyTorch's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::Max => "maximum",
+            Self::Min => "minimum",
+            Self::Pow => "pow",
+            Self::Remainder => "remainder",
+            Self::Atan2 => "atan2",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Xor => "xor",
+        }
+    }
+}
+
 /// A comparison; the result is Bool. NaN compares as IEEE says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Compare {
     Eq, Ne, Lt, Le, Gt, Ge,
+}
+
+impl Compare {
+    /// PyTorch's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Lt => "lt",
+            Self::Le => "le",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+        }
+    }
 }
 
 /// A reduction. `Sum` and `Prod` of Bool, u8 and i32 are i64; of f16 and bf16 they are added up in f32. `Max`/`Min` give NaN if there is one.
@@ -57,6 +163,21 @@ pub enum Reduce {
     Mean,
     /// Bool.
     Any, All,
+}
+
+impl Reduce {
+    /// PyTorch's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Prod => "prod",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Mean => "mean",
+            Self::Any => "any",
+            Self::All => "all",
+        }
+    }
 }
 
 /// What random numbers are drawn from, always by Philox4x32-10, so that all devices give the same numbers for the same seed.
@@ -135,6 +256,12 @@ pub trait Backend: Send + Sync {
     fn cast(&self, x: &Raw, dtype: DType) -> Result<Raw>;
 
     fn unary(&self, op: Unary, x: &Raw) -> Result<Raw>;
+    /// Gradient of `unary` in one pass, from the result's gradient `dy` and what `op.gradient_from()` says (of `Nothing`: `saved` is `dy`).
+    /// None: this device has no pass of its own for it, and the caller puts it together.
+    fn unary_backward(&self, op: Unary, saved: &Raw, dy: &Raw) -> Result<Option<Raw>> {
+        let _ = (op, saved, dy);
+        Ok(None)
+    }
     fn binary(&self, op: Binary, a: &Raw, b: &Raw) -> Result<Raw>;
     fn compare(&self, op: Compare, a: &Raw, b: &Raw) -> Result<Raw>;
     /// `a` where `mask` (Bool) holds, else `b`.
