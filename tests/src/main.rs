@@ -20,7 +20,7 @@ usage: cargo xtask COMMAND
   demo                     builds, installs for this user, runs notebooks/01-first-cells.ipynb and shows the result
   test [--full] [FILTER]   installs every test peer it can and runs all tests; --full adds the slow ones;
                            FILTER is the name of a suite (see `test --list`) or part of a Rust test's name
-  peers                    installs what the storage tests talk to, as `test` does, and says where it lies
+  peers                    installs what the tests talk to or measure against, as `test` does, and says where it lies
   bench [NAME]             measures; without a name it lists what can be measured";
 
 fn main() -> ExitCode {
@@ -45,6 +45,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
         Some("test") => test::test(rest),
         Some("peers") => {
             peers::Runs::install(&build::source(), &ochre_build::Cache::find()?)?;
+            peers::Torch::install(&build::source(), &ochre_build::Cache::find()?)?;
             println!("{}", peers::Storage::install(&build::source(), &ochre_build::Cache::find()?)?.directory.display());
             Ok(ExitCode::SUCCESS)
         }

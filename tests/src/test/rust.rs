@@ -27,6 +27,7 @@ pub fn kernel_side(context: &Context) -> anyhow::Result<Tally> {
     let cargo = build::kernel_command(&context.built.source, &context.built.cache, &context.built.compiler, &packages);
     let mut tally = storage_peers(context);
     tally.add(runs_peers(context));
+    tally.add(tensors_peer(context));
     tally.add(run(context, "kernel", cargo.command("test")?)?);
     let evcxr = build::evcxr_command(&context.built.source, &context.built.cache, &context.built.compiler);
     tally.add(run(context, "evcxr", evcxr.command("test")?)?);
@@ -49,6 +50,14 @@ fn runs_peers(context: &Context) -> Tally {
     match crate::peers::Runs::install(&context.built.source, &context.built.cache) {
         Ok(()) => Tally::default(),
         Err(error) => Tally::failure("runs peers", format!("{error:#}")),
+    }
+}
+
+/// Installs PyTorch, for the tests of tensors.
+fn tensors_peer(context: &Context) -> Tally {
+    match crate::peers::Torch::install(&context.built.source, &context.built.cache) {
+        Ok(_) => Tally::default(),
+        Err(error) => Tally::failure("tensors' peer", format!("{error:#}")),
     }
 }
 
