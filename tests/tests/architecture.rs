@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ochre-logging", &["ochre-runtime", "ochre-spool", "ochre-plots"]),
     ("ochre-ml", &["ochre-runtime", "ochre-frames", "ochre-plots", "ochre-learning", "ochre-logging"]),
     ("ochre-mount", &["ochre-blobs", "ochre-secrets"]),
+    ("ochre-nn", &["ochre-runtime", "ochre-logging", "ochre-plots", "ochre-tensors"]),
     ("ochre-plots", &["ochre-runtime", "ochre-charts"]),
     ("ochre-prelude", &["ochre-runtime", "ochre-frames", "ochre-plots", "ochre-stores", "ochre-logging", "ochre-ml"]),
     ("ochre-runs", &["ochre-api", "ochre-azure", "ochre-charts", "ochre-link", "ochre-secrets", "ochre-spool", "ochre-tracking", "ochre-vault"]),
@@ -39,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Where `unsafe` is allowed, each block with its reason.
-const UNSAFE: &[&str] = &["kernel/runtime/", "kernel/worker/", "extensions/spool/src/sys.rs", "extensions/logging/examples/logging_program.rs", "extensions/mount/src/seccomp/sys.rs", "extensions/mount/src/fuse/program.rs"];
+const UNSAFE: &[&str] = &["kernel/runtime/", "kernel/worker/", "extensions/spool/src/sys.rs", "extensions/logging/examples/logging_program.rs", "extensions/mount/src/seccomp/sys.rs", "extensions/mount/src/fuse/program.rs", "extensions/tensors/src/cuda/"];
 
 /// Lines after which a file is more than one idea.
 const LONGEST_FILE: usize = 700;

@@ -6,13 +6,15 @@ use crate::backend::{Binary, Compare, Reduce, Unary};
 use crate::device::backend;
 use crate::error::Result;
 use crate::layout::broadcast;
-use crate::{Buffer, DType, Device, Dims, Layout, TensorError};
+use crate::{Buffer, DType, Device, Dims, Layout, TensorError, cuda};
 use std::sync::Arc;
 
 /// Elements on a device, shared by all views of them.
 #[derive(Clone)]
 pub enum Storage {
     Cpu(Arc<Buffer>),
+    /// Memory of a GPU, changed in place by those who say so (`assign`, optimisers).
+    Cuda(Arc<cuda::Block>),
 }
 
 /// Elements and where they lie.
@@ -39,6 +41,7 @@ impl Raw {
     pub fn device(&self) -> Device {
         match &self.storage {
             Storage::Cpu(_) => Device::Cpu,
+            Storage::Cuda(block) => block.gpu.device(),
         }
     }
 
@@ -59,7 +62,6 @@ impl Raw {
 
     /// Sees to it that nobody else has the CPU's memory, so that it can be changed in place. On CUDA nothing is done.
     pub fn make_owned(&mut self) {
-        #[allow(irrefutable_let_patterns, reason = "CUDA's storage is another")]
         let Storage::Cpu(buffer) = &mut self.storage else { return };
         let buffer = Arc::make_mut(buffer);
         each_dtype!(self.dtype, T => {
