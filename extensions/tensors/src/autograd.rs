@@ -9,6 +9,7 @@
 //!    y.node --> Node { inputs: [Edge::Node(x.node) | Edge::Leaf(x) | None], backward }
 //! ```
 use crate::error::Result;
+use crate::interrupt::OrPanic;
 use crate::{DType, Dims, Raw, Tensor, TensorError, interrupt};
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -34,6 +35,13 @@ pub(crate) struct Node {
     inputs: SmallVec<[Option<Edge>; 2]>,
     /// None once it has run: what it held is freed.
     backward: Mutex<Option<Backward>>,
+}
+
+impl Node {
+    /// The operation that was recorded.
+    pub(crate) fn operation(&self) -> &'static str {
+        self.operation
+    }
 }
 
 enum Edge {
@@ -194,4 +202,50 @@ impl Drop for Node {
 
 fn take_edges(node: &mut Node, edges: &mut Vec<Edge>) {
     edges.extend(node.inputs.drain(..).flatten().filter(|edge| matches!(edge, Edge::Node(_))));
+}
+
+/// Scales the gradients of `parameters` so that their common Euclidean norm is at most `max`; gives the norm before. Parameters without a gradient
+/// do not count. From a GPU it waits for the norm.
+#[track_caller]
+pub fn clip_grad_norm(parameters: &[&Tensor], max: f64) -> f64 {
+    clip(parameters, max).or_panic()
+}
+
+fn clip(parameters: &[&Tensor], max: f64) -> Result<f64> {
+    let mut squares: Option<Raw> = None;
+    for gradient in parameters.iter().filter_map(|parameter| parameter.grad()) {
+        let norm = gradient.try_to_dtype(wide(gradient.dtype()))?.norm().square().raw();
+        squares = Some(match squares {
+            Some(sum) => sum.to_device(norm.device())?.cast(wide(sum.dtype.promote(norm.dtype)))?.add(&norm.cast(wide(sum.dtype.promote(norm.dtype)))?)?,
+            None => norm,
+        });
+    }
+    let Some(squares) = squares else {
+        return Ok(0.0);
+    };
+    let norm = Tensor::from_raw(squares).try_item()?.sqrt();
+    // PyTorch's formula.
+    let scale = max / (norm + 1e-6);
+    if scale < 1.0 {
+        for parameter in parameters {
+            if let Some(gradient) = parameter.grad() {
+                parameter.set_grad(Some(&Tensor::from_raw(gradient.raw().affine(scale, -0.0)?)));
+            }
+        }
+    }
+    Ok(norm)
+}
+
+/// Limits each element of the gradients of `parameters` to `-max ..= max`.
+#[track_caller]
+pub fn clip_grad_value(parameters: &[&Tensor], max: f64) {
+    for parameter in parameters {
+        if let Some(gradient) = parameter.grad() {
+            parameter.set_grad(Some(&gradient.clamp(-max, max)));
+        }
+    }
+}
+
+fn wide(dtype: DType) -> DType {
+    if dtype == DType::F64 { dtype } else { DType::F32 }
 }
