@@ -22,6 +22,7 @@ mod display;
 mod dtype;
 mod elementwise;
 mod error;
+pub mod functional;
 mod gradients;
 mod index;
 pub mod interrupt;
