@@ -1,0 +1,137 @@
+//! Changes to pictures on their way into a batch. All of them at once, from the stored pixels straight into the batch's memory, on all cores.
+use crate::bridge;
+use crate::error::{NnError, Result};
+use crate::random::Random;
+use ochre_tensors::{Buffer, DType, Raw, Tensor};
+use rayon::prelude::*;
+
+/// A change to a picture `[C, H, W]`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Transform {
+    /// Left and right change places with this probability.
+    Flip { probability: f64 },
+    /// Zeros are added on all sides, and a window of the old size is cut out somewhere.
+    Crop { padding: usize },
+    /// `(x - mean) / std` for each channel, after all other changes.
+    Normalize { mean: Vec<f32>, std: Vec<f32> },
+}
+
+/// What happens to one picture of a batch.
+struct Change {
+    flip: bool,
+    /// Where the window's corner lies, relative to the picture's.
+    shift: [isize; 2],
+}
+
+/// A list of changes in one piece.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recipe {
+    pub flip: f64,
+    pub crop: usize,
+    pub normal: Option<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Recipe {
+    pub fn of(list: &[Transform]) -> Self {
+        let mut recipe = Self::default();
+        for one in list {
+            match one {
+                Transform::Flip { probability } => recipe.flip = *probability,
+                Transform::Crop { padding } => recipe.crop = *padding,
+                Transform::Normalize { mean, std } => recipe.normal = Some((mean.clone(), std.clone())),
+            }
+        }
+        recipe
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.flip == 0.0 && self.crop == 0 && self.normal.is_none()
+    }
+
+    /// Rows of pictures `[N, C, H, W]` (u8 or f32, on the CPU, row-major) as an f32 batch.
+    pub fn batch(&self, pictures: &Tensor, rows: &[usize], random: &Random) -> Result<Tensor> {
+        let &[_, channels, height, width] = pictures.shape() else {
+            return Err(NnError::Data(format!("pictures are [N, C, H, W]; these have the shape {:?}: flips, crops and normalising by channel are for pictures", pictures.shape())));
+        };
+        self.check(channels)?;
+        let size = [channels, height, width];
+        let changes: Vec<Change> = rows.iter().enumerate().map(|(i, _)| self.draw(&mut Random::for_purpose(random.clone().next(), i as u64))).collect();
+        let raw = pictures.raw();
+        let mut out = vec![0f32; rows.len() * channels * height * width];
+        match source(&raw) {
+            Some(Pixels::Bytes(bytes)) => self.fill(&mut out, size, rows, &changes, |at| f32::from(bytes[at]) / 255.0),
+            Some(Pixels::Floats(floats)) => self.fill(&mut out, size, rows, &changes, |at| floats[at]),
+            None => return Err(NnError::Data(format!("pictures have to be u8 or f32 on the CPU, these are {} on {}", pictures.dtype(), pictures.device()))),
+        }
+        bridge::tensor(out.into(), &[rows.len(), channels, height, width])
+    }
+
+    fn check(&self, channels: usize) -> Result<()> {
+        match &self.normal {
+            Some((mean, std)) if mean.len() != channels || std.len() != channels => {
+                Err(NnError::Data(format!("normalising: {} means and {} deviations for pictures of {channels} channels", mean.len(), std.len())))
+            }
+            Some((_, std)) if std.contains(&0.0) => Err(NnError::Data("normalising: a deviation is 0".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    fn draw(&self, random: &mut Random) -> Change {
+        let flip = self.flip > 0.0 && random.uniform() < self.flip;
+        let mut shift = || if self.crop == 0 { 0 } else { random.below(2 * self.crop + 1) as isize - self.crop as isize };
+        Change { flip, shift: [shift(), shift()] }
+    }
+
+    fn fill(&self, out: &mut [f32], [channels, height, width]: [usize; 3], rows: &[usize], changes: &[Change], pixel: impl Fn(usize) -> f32 + Sync) {
+        let size = channels * height * width;
+        out.par_chunks_mut(size.max(1)).zip(rows.par_iter().zip(changes)).for_each(|(picture, (&row, change))| {
+            for (index, line) in picture.chunks_mut(width).enumerate() {
+                let (channel, y) = (index / height, index % height);
+                let (mean, scale) = self.normal.as_ref().map_or((0.0, 1.0), |(m, s)| (m[channel], 1.0 / s[channel]));
+                let from = y as isize + change.shift[0];
+                if from < 0 || from >= height as isize {
+                    line.fill(-mean * scale);
+                    continue;
+                }
+                let begin = row * size + (channel * height + from as usize) * width;
+                for (x, value) in line.iter_mut().enumerate() {
+                    let x = if change.flip { width - 1 - x } else { x } as isize + change.shift[1];
+                    let seen = if x < 0 || x >= width as isize { 0.0 } else { pixel(begin + x as usize) };
+                    *value = (seen - mean) * scale;
+                }
+            }
+        });
+    }
+
+    /// The same for pictures on any device, with the operations of tensors: only what needs no random numbers.
+    pub fn on_device(&self, batch: &Tensor) -> Result<Tensor> {
+        if self.flip > 0.0 || self.crop > 0 {
+            return Err(NnError::Data(format!("flips and crops are made on the CPU, and the data set is on {}: leave it on the CPU and say `.device(…)` to the loader", batch.device())));
+        }
+        let Some((mean, std)) = &self.normal else { return Ok(batch.clone()) };
+        if batch.rank() != 4 {
+            return Err(NnError::Data(format!("pictures are [N, C, H, W]; these have the shape {:?}", batch.shape())));
+        }
+        self.check(batch.shape()[1])?;
+        let channelwise = |values: &[f32]| Tensor::from_vec(values.to_vec(), &[1, values.len(), 1, 1]).to_device(&batch.device());
+        Ok((batch - channelwise(mean)) / channelwise(std))
+    }
+}
+
+/// Stored pixels.
+enum Pixels<'a> {
+    Bytes(&'a [u8]),
+    Floats(&'a [f32]),
+}
+
+fn source(raw: &Raw) -> Option<Pixels<'_>> {
+    if !raw.layout.is_contiguous() {
+        return None;
+    }
+    let ochre_tensors::Storage::Cpu(buffer) = &raw.storage else { return None };
+    match (&**buffer, raw.dtype) {
+        (Buffer::U8(bytes), DType::U8) => Some(Pixels::Bytes(bytes.get(raw.layout.range())?)),
+        (Buffer::F32(floats), DType::F32) => Some(Pixels::Floats(floats.get(raw.layout.range())?)),
+        _ => None,
+    }
+}

@@ -1,0 +1,44 @@
+//! `Embedding`: a learnt row for each number.
+use crate::module::Module;
+use crate::slot::Slot;
+use ochre_tensors::Tensor;
+
+/// Numbers (i64, of any shape) to rows of a learnt table: `[…]` to `[…, width]`.
+pub struct Embedding {
+    weight: Slot,
+}
+
+impl Embedding {
+    /// `count` rows of `width`, normally distributed, as PyTorch's.
+    pub fn new(count: usize, width: usize) -> Self {
+        Self { weight: Slot::parameter(&Tensor::randn(&[count, width])) }
+    }
+
+    /// From a table `[count, width]`.
+    pub fn from_tensor(weight: &Tensor) -> Self {
+        Self { weight: Slot::parameter(weight) }
+    }
+
+    /// The table.
+    pub fn weight(&self) -> Tensor {
+        self.weight.get()
+    }
+}
+
+impl Module for Embedding {
+    #[track_caller]
+    fn forward(&self, input: &Tensor) -> Tensor {
+        let output = input.embedding(&self.weight.get());
+        super::traced(self, &output);
+        output
+    }
+
+    fn slots(&self) -> Vec<(&'static str, &Slot)> {
+        vec![("weight", &self.weight)]
+    }
+
+    fn describe(&self) -> String {
+        let weight = self.weight.get();
+        format!("Embedding({}, {})", weight.dim(0), weight.dim(-1))
+    }
+}

@@ -1,0 +1,58 @@
+//! Layers with PyTorch's names, formulas, default initialisations and names of parameters.
+mod activation;
+mod container;
+mod convolution;
+mod embedding;
+mod linear;
+mod normalisation;
+mod pooling;
+mod precision;
+
+pub use activation::{Dropout, Flatten, Gelu, Identity, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Tanh, Unflatten};
+pub use container::{Lambda, Residual, Sequential};
+pub use convolution::{Conv1d, Conv2d, ConvTranspose2d};
+pub use embedding::Embedding;
+pub use linear::Linear;
+pub use normalisation::{BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm};
+pub use pooling::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d};
+pub use precision::autocast;
+
+pub(crate) use container::{Trace, traced};
+
+use ochre_tensors::{DType, Device, Tensor};
+
+/// A size for both dimensions, or one for rows and one for columns: `3` or `[3, 5]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pair(pub [usize; 2]);
+
+impl From<usize> for Pair {
+    fn from(both: usize) -> Self {
+        Self([both; 2])
+    }
+}
+
+impl From<[usize; 2]> for Pair {
+    fn from(pair: [usize; 2]) -> Self {
+        Self(pair)
+    }
+}
+
+/// Even in `(-bound, bound)`.
+fn uniform(shape: &[usize], bound: f64) -> Tensor {
+    Tensor::uniform_on(shape, -bound, bound, DType::F32, &Device::Cpu)
+}
+
+/// PyTorch's default for weights and biases of linear and convolution layers, `kaiming_uniform_(a=sqrt(5))`: even within 1/sqrt(inputs of an output).
+fn by_fan_in(shape: &[usize], fan_in: usize) -> Tensor {
+    uniform(shape, if fan_in == 0 { 0.0 } else { 1.0 / (fan_in as f64).sqrt() })
+}
+
+/// As Python writes a pair: `(3, 3)`.
+fn pair([rows, columns]: [usize; 2]) -> String {
+    format!("({rows}, {columns})")
+}
+
+/// As Python writes a boolean.
+fn python(flag: bool) -> &'static str {
+    if flag { "True" } else { "False" }
+}

@@ -1,0 +1,98 @@
+//! `ochre::optim`: what changes parameters by their gradients. Formulas and defaults are PyTorch's.
+mod adamw;
+mod group;
+mod schedule;
+mod sgd;
+
+pub use adamw::AdamW;
+pub use group::Parameters;
+pub use schedule::Schedule;
+pub use sgd::Sgd;
+
+use crate::error::Result;
+use crate::module::State;
+use ochre_tensors::Tensor;
+
+/// An optimiser, for `fit` and for whoever takes any of them.
+pub trait Optimizer: Send {
+    /// Changes all parameters that have a gradient by it; the gradients stay.
+    ///
+    /// # Errors
+    /// A device refuses, or the user has interrupted.
+    fn try_step(&mut self) -> Result<()>;
+
+    /// The learning rate, of the first group of parameters.
+    fn rate(&self) -> f64;
+
+    /// Sets the learning rate; other groups keep their ratio to the first.
+    fn set_rate(&mut self, rate: f64);
+
+    /// All parameters, with names where they have some.
+    fn parameters(&self) -> Vec<(String, Tensor)>;
+
+    /// Copies of what it remembers: moments by name (`0.weight.momentum`), step counts, rates. What `ochre::safetensors::save` takes.
+    fn state(&self) -> State;
+
+    /// Takes up a saved state: training goes on with the same numbers.
+    ///
+    /// # Errors
+    /// The state is another optimiser's; then nothing has changed.
+    fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()>;
+
+    /// Forgets the gradients of all parameters.
+    fn zero_grad(&self) {
+        self.parameters().iter().for_each(|(_, p)| p.zero_grad());
+    }
+}
+
+/// The calls that users make, without having the trait in scope.
+macro_rules! inherent {
+    ($name:ident) => {
+        impl $name {
+            /// Changes all parameters that have a gradient by it.
+            ///
+            /// # Panics
+            /// A device refuses.
+            #[track_caller]
+            pub fn step(&mut self) {
+                if let Err(error) = crate::optim::Optimizer::try_step(self) {
+                    crate::optim::fail(&error);
+                }
+            }
+
+            /// Forgets the gradients of all parameters.
+            pub fn zero_grad(&self) {
+                crate::optim::Optimizer::zero_grad(self);
+            }
+
+            /// The learning rate.
+            pub fn rate(&self) -> f64 {
+                crate::optim::Optimizer::rate(self)
+            }
+
+            /// Sets the learning rate.
+            pub fn set_rate(&mut self, rate: f64) {
+                crate::optim::Optimizer::set_rate(self, rate);
+            }
+
+            /// Copies of what it remembers, for a file.
+            pub fn state(&self) -> crate::module::State {
+                crate::optim::Optimizer::state(self)
+            }
+
+            /// Takes up a saved state.
+            ///
+            /// # Errors
+            /// The state is another optimiser's; then nothing has changed.
+            pub fn load_state(&mut self, state: &[(String, ochre_tensors::Tensor)]) -> crate::error::Result<()> {
+                crate::optim::Optimizer::load_state(self, state)
+            }
+        }
+    };
+}
+pub(crate) use inherent;
+
+#[track_caller]
+fn fail(error: &crate::error::NnError) -> ! {
+    panic!("{error}")
+}
