@@ -1,0 +1,100 @@
+//! Products of matrices and of stacks of them.
+use super::access::{Load, elements, fresh};
+use super::gemm::{Columns, Place, Rows, products};
+use super::number::each_real;
+use crate::error::Result;
+use crate::{DType, Layout, Raw};
+use std::borrow::Cow;
+
+/// A matrix in memory.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a, W> {
+    pub data: &'a [W],
+    /// Distances of neighbours in a column and in a row.
+    pub strides: [usize; 2],
+}
+
+impl<W: Copy> Rows<W> for Matrix<'_, W> {
+    fn block<'a>(&'a self, [i0, i1]: [usize; 2], [k0, k1]: [usize; 2], tile: usize, scratch: &'a mut Vec<W>) -> &'a [W] {
+        scratch.clear();
+        let [row, step] = self.strides;
+        for i in (i0..i1).step_by(tile) {
+            let rows = (i1 - i).min(tile);
+            let from = &self.data[i * row + k0 * step..];
+            if row == 1 {
+                (0..k1 - k0).for_each(|p| scratch.extend_from_slice(&from[p * step..p * step + rows]));
+            } else {
+                // Eight rows at a time are read along, and written side by side.
+                (0..k1 - k0).for_each(|p| scratch.extend((0..rows).map(|r| from[r * row + p * step])));
+            }
+        }
+        scratch
+    }
+}
+
+impl<W: Copy + Default> Columns<W> for Matrix<'_, W> {
+    fn pack(&self, [k0, k1]: [usize; 2], j0: usize, count: usize, width: usize, to: &mut [W]) {
+        let [step, column] = self.strides;
+        let from = &self.data[k0 * step + j0 * column..];
+        if column == 1 {
+            for (p, to) in to.chunks_exact_mut(width).take(k1 - k0).enumerate() {
+                to[..count].copy_from_slice(&from[p * step..p * step + count]);
+                to[count..].fill(W::default());
+            }
+            return;
+        }
+        for (p, to) in to.chunks_exact_mut(width).take(k1 - k0).enumerate() {
+            to[count..].fill(W::default());
+            for (j, to) in to[..count].iter_mut().enumerate() {
+                *to = from[p * step + j * column];
+            }
+        }
+    }
+
+    fn direct(&self, [k0, _]: [usize; 2], j0: usize, _: usize) -> Option<(&[W], usize)> {
+        (self.strides[1] == 1).then(|| (&self.data[k0 * self.strides[0] + j0..], self.strides[0]))
+    }
+}
+
+/// See [`crate::backend::Backend::matmul`].
+pub fn matmul(a: &Raw, b: &Raw) -> Result<Raw> {
+    let rank = a.layout.rank();
+    let (m, k, n) = (a.shape()[rank - 2], a.shape()[rank - 1], b.shape()[rank - 1]);
+    let mut shape: crate::Dims = a.shape().into();
+    shape[rank - 1] = n;
+    let count: usize = shape[..rank - 2].iter().product();
+    each_real!("matmul", a.dtype, W => {
+        let mut out = fresh::<W>(count * m * n);
+        if k > 0 && !out.is_empty() {
+            let (left, left_layout) = operand::<W>(a)?;
+            let (right, right_layout) = operand::<W>(b)?;
+            let (left_at, right_at) = (offsets(&left_layout), offsets(&right_layout));
+            let (left, right) = (|i: usize| matrix(&left, &left_layout, left_at[i]), |i: usize| matrix(&right, &right_layout, right_at[i]));
+            products("matmul", count, [m, n, k], left, right, (&mut out, Place::matrix(0, n), m * n), false)?;
+        }
+        W::store(out, a.dtype, &shape)
+    })
+}
+
+/// A tensor's elements with their layout: as they lie if they compute in their own type, else converted.
+fn operand<W: Load>(x: &Raw) -> Result<(Cow<'_, [W]>, Layout)> {
+    if x.dtype == W::DTYPE && x.dtype != DType::Bool {
+        return Ok((Cow::Borrowed(elements::<W>(x)), x.layout.clone()));
+    }
+    Ok((W::load(x)?, Layout::contiguous(x.shape())))
+}
+
+/// Where each matrix of a stack begins.
+fn offsets(layout: &Layout) -> Vec<usize> {
+    let rank = layout.rank() - 2;
+    let mut found = vec![layout.offset];
+    for (size, stride) in layout.shape[..rank].iter().zip(&layout.strides[..rank]) {
+        found = found.iter().flat_map(|offset| (0..*size).map(move |i| offset + i * stride)).collect();
+    }
+    found
+}
+
+fn matrix<'a, W>(data: &'a [W], layout: &Layout, offset: usize) -> Matrix<'a, W> {
+    let rank = layout.rank();
+    Matrix { data: &data[offset..], strides: [layout.strides[rank - 2], layout.strides[rank - 1]] }
+}

@@ -1,0 +1,262 @@
+//! Pictures as columns of matrices: what `conv.rs` hands to `gemm.rs`.
+use super::gemm::{Columns, Rows};
+use super::level::{self, Job, Level};
+use super::number::Wide;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+/// Elements that are copied at once: a vector, or several.
+const CHUNK: usize = 16;
+
+/// Sizes of a convolution of `[n, c, size…]` to `out`.
+#[derive(Clone, Copy)]
+pub struct Frame {
+    pub n: usize,
+    pub c: usize,
+    pub size: [usize; 2],
+    pub kernel: [usize; 2],
+    pub out: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Above and left; negative where the picture is cut.
+    pub padding: [isize; 2],
+}
+
+impl Frame {
+    /// Places of a channel of the result.
+    pub fn plane(&self) -> usize {
+        self.out[0] * self.out[1]
+    }
+
+    /// Elements of a picture.
+    pub fn picture(&self) -> usize {
+        self.c * self.size[0] * self.size[1]
+    }
+
+    /// Elements of a patch: what a place of the result is computed from.
+    pub fn steps(&self, groups: usize) -> usize {
+        self.c / groups * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Height and width of the padded picture, as far as patches reach.
+    fn reach(&self) -> [usize; 2] {
+        [0, 1].map(|d| (self.out[d].max(1) - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d] + 1)
+    }
+
+    /// The pictures with their padding, `[n, c, reach…]`; as they are where nothing is padded or cut.
+    pub fn padded<'a, W: Wide>(&self, x: &'a [W]) -> Cow<'a, [W]> {
+        let [height, width] = self.reach();
+        if self.padding == [0, 0] && [height, width] == self.size {
+            return Cow::Borrowed(x);
+        }
+        let mut out = vec![W::ZERO; self.n * self.c * height * width];
+        let [columns, from_column, to_column] = self.overlap(1, width);
+        let [rows, from_row, to_row] = self.overlap(0, height);
+        for (to, from) in out.chunks_exact_mut(height * width).zip(x.chunks_exact((self.size[0] * self.size[1]).max(1))) {
+            for y in 0..rows {
+                let line = &from[(from_row + y) * self.size[1] + from_column..][..columns];
+                to[(to_row + y) * width + to_column..][..columns].copy_from_slice(line);
+            }
+        }
+        Cow::Owned(out)
+    }
+
+    /// How much of a dimension of the picture is seen, from where, and where in the padded picture it begins.
+    fn overlap(&self, d: usize, reach: usize) -> [usize; 3] {
+        let (from, to) = ((-self.padding[d]).max(0) as usize, self.padding[d].max(0) as usize);
+        [self.size[d].saturating_sub(from).min(reach.saturating_sub(to)), from, to]
+    }
+
+    /// The padded pictures with channels last, `[n, reach…, c]`.
+    pub fn pixels<W: Wide>(&self, x: &[W]) -> Vec<W> {
+        let [height, width] = self.reach();
+        let mut out = vec![W::ZERO; self.n * height * width * self.c];
+        let [columns, from_column, to_column] = self.overlap(1, width);
+        let [rows, from_row, to_row] = self.overlap(0, height);
+        let area = self.size[0] * self.size[1];
+        for (to, from) in out.chunks_exact_mut(height * width * self.c).zip(x.chunks_exact(self.picture())) {
+            for y in 0..rows {
+                let line = &mut to[((to_row + y) * width + to_column) * self.c..][..columns * self.c];
+                let begin = (from_row + y) * self.size[1] + from_column;
+                // Blocks of channels, so that what is written stays in the cache.
+                for c0 in (0..self.c).step_by(CHUNK) {
+                    let channels = CHUNK.min(self.c - c0);
+                    for (x, pixel) in line.chunks_exact_mut(self.c).enumerate() {
+                        for (c, to) in pixel[c0..c0 + channels].iter_mut().enumerate() {
+                            *to = from[(c0 + c) * area + begin + x];
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// Adds columns `[(c, ky, kx)][place]` of a group to a picture, each element to where it came from.
+    pub fn add_patches<W: Wide>(&self, columns: &[W], picture: &mut [W], group: usize, groups: usize) {
+        let (cg, [kh, kw], [oh, ow]) = (self.c / groups, self.kernel, self.out);
+        let [height, width] = self.size;
+        for (row, from) in columns.chunks_exact(oh * ow).enumerate() {
+            let (c, ky, kx) = (row / (kh * kw), row / kw % kh, row % kw);
+            let channel = &mut picture[(group * cg + c) * height * width..][..height * width];
+            let x0 = (kx * self.dilation[1]) as isize - self.padding[1];
+            for (oy, line) in from.chunks_exact(ow).enumerate() {
+                let y = (oy * self.stride[0] + ky * self.dilation[0]) as isize - self.padding[0];
+                if y < 0 || y >= height as isize {
+                    continue;
+                }
+                let to = &mut channel[y as usize * width..][..width];
+                for (ox, value) in line.iter().enumerate() {
+                    let x = x0 + (ox * self.stride[1]) as isize;
+                    if x >= 0 && x < width as isize {
+                        to[x as usize] = to[x as usize].plus(*value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Columns `[(c, ky, kx)][(n, oy, ox)]` of padded pictures.
+pub struct Patches<'a, W> {
+    data: &'a [W],
+    frame: &'a Frame,
+    reach: [usize; 2],
+    channels: [usize; 2],
+}
+
+impl<'a, W> Patches<'a, W> {
+    /// Of one group's channels.
+    pub fn new(frame: &'a Frame, padded: &'a [W], group: usize, groups: usize) -> Self {
+        let count = frame.c / groups;
+        Self { data: padded, frame, reach: frame.reach(), channels: [group * count, (group + 1) * count] }
+    }
+}
+
+/// Neighbouring places in one line of the result: where in the panel, where in the padded pictures (of the first step), how many.
+type Runs = SmallVec<[[usize; 3]; 64]>;
+
+impl<W: Wide> Columns<W> for Patches<'_, W> {
+    fn pack(&self, [k0, k1]: [usize; 2], j0: usize, count: usize, width: usize, to: &mut [W]) {
+        let (frame, [height, line]) = (self.frame, self.reach);
+        let ([oh, ow], [kh, kw]) = (frame.out, frame.kernel);
+        let mut runs = Runs::new();
+        let mut done = 0;
+        while done < count {
+            let j = j0 + done;
+            let (n, y, x) = (j / (oh * ow), j / ow % oh, j % ow);
+            let len = (ow - x).min(count - done);
+            let base = ((n * frame.c + self.channels[0]) * height + y * frame.stride[0]) * line + x * frame.stride[1];
+            runs.push([done, base, len]);
+            done += len;
+        }
+        let offset = |k: usize| ((k / (kh * kw)) * height + k / kw % kh * frame.dilation[0]) * line + k % kw * frame.dilation[1];
+        level::run(PackRuns { data: self.data, runs: &runs, steps: [k0, k1], offset, stride: frame.stride[1], width, to });
+    }
+}
+
+struct PackRuns<'a, W, F> {
+    data: &'a [W],
+    runs: &'a [[usize; 3]],
+    steps: [usize; 2],
+    offset: F,
+    stride: usize,
+    width: usize,
+    to: &'a mut [W],
+}
+
+impl<W: Wide, F: Fn(usize) -> usize> Job for PackRuns<'_, W, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run<L: Level>(self) {
+        let Self { data, runs, steps: [k0, k1], offset, stride, width, to } = self;
+        for (p, k) in (k0..k1).enumerate() {
+            let from = &data[offset(k)..];
+            let row = &mut to[p * width..];
+            for [at, base, len] in runs {
+                if stride == 1 {
+                    copy_run(&from[*base..], &mut row[*at..], *len);
+                } else {
+                    let line = from[*base..].iter().step_by(stride);
+                    row[*at..*at + *len].iter_mut().zip(line).for_each(|(to, from)| *to = *from);
+                }
+            }
+        }
+    }
+}
+
+/// Copies `len` elements, and what follows them up to whole chunks where there is that much: later runs write over it.
+#[inline(always)]
+fn copy_run<W: Copy>(from: &[W], to: &mut [W], len: usize) {
+    let mut done = 0;
+    while done < len {
+        match (from.get(done..done + CHUNK), to.get_mut(done..done + CHUNK)) {
+            (Some(from), Some(to)) => to.copy_from_slice(from),
+            _ => to[done..len].copy_from_slice(&from[done..len]),
+        }
+        done += CHUNK;
+    }
+}
+
+/// Columns `[(n, oy, ox)][(ky, kx, c)]` of pictures with channels last.
+pub struct Pixels<'a, W> {
+    data: &'a [W],
+    frame: &'a Frame,
+    reach: [usize; 2],
+    channels: [usize; 2],
+}
+
+impl<'a, W> Pixels<'a, W> {
+    /// Of one group's channels.
+    pub fn new(frame: &'a Frame, pixels: &'a [W], group: usize, groups: usize) -> Self {
+        let count = frame.c / groups;
+        Self { data: pixels, frame, reach: frame.reach(), channels: [group * count, (group + 1) * count] }
+    }
+}
+
+impl<W: Wide> Columns<W> for Pixels<'_, W> {
+    fn pack(&self, steps: [usize; 2], j0: usize, count: usize, width: usize, to: &mut [W]) {
+        let frame = self.frame;
+        let cg = self.channels[1] - self.channels[0];
+        let mut runs = Runs::new();
+        let mut done = 0;
+        while done < count {
+            let j = j0 + done;
+            let (k, c) = (j / cg, j % cg);
+            let len = (cg - c).min(count - done);
+            let (ky, kx) = (k / frame.kernel[1], k % frame.kernel[1]);
+            let base = (ky * frame.dilation[0] * self.reach[1] + kx * frame.dilation[1]) * frame.c + self.channels[0] + c;
+            runs.push([done, base, len]);
+            done += len;
+        }
+        let ([height, line], [oh, ow]) = (self.reach, frame.out);
+        let offset = |p: usize| ((p / (oh * ow) * height + p / ow % oh * frame.stride[0]) * line + p % ow * frame.stride[1]) * frame.c;
+        level::run(PackRuns { data: self.data, runs: &runs, steps, offset, stride: 1, width, to });
+    }
+}
+
+/// Rows `[o][(n, p)]` of the result's gradient.
+pub struct Gradients<'a, W> {
+    pub dy: &'a [W],
+    /// Elements of a channel, and of all channels of a picture.
+    pub plane: usize,
+    pub picture: usize,
+}
+
+impl<W: Copy> Rows<W> for Gradients<'_, W> {
+    fn block<'a>(&'a self, [i0, i1]: [usize; 2], [k0, k1]: [usize; 2], tile: usize, scratch: &'a mut Vec<W>) -> &'a [W] {
+        scratch.clear();
+        for i in (i0..i1).step_by(tile) {
+            let rows = (i1 - i).min(tile);
+            let mut k = k0;
+            while k < k1 {
+                let (n, p) = (k / self.plane, k % self.plane);
+                let len = (self.plane - p).min(k1 - k);
+                let from = &self.dy[n * self.picture + i * self.plane + p..];
+                (0..len).for_each(|q| scratch.extend((0..rows).map(|r| from[r * self.plane + q])));
+                k += len;
+            }
+        }
+        scratch
+    }
+}
