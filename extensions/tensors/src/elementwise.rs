@@ -281,7 +281,7 @@ fn computed(op: Unary, dtype: DType) -> Result<DType> {
 
 pub(crate) fn unary(x: &Tensor, op: Unary) -> Result<Tensor> {
     interrupt::check(op.name())?;
-    let input = x.raw().cast(computed(op, x.dtype())?)?;
+    let input = x.raw().into_dtype(computed(op, x.dtype())?)?;
     if !input.dtype.is_float() && matches!(op, Unary::Floor | Unary::Ceil | Unary::Round | Unary::Trunc) {
         return Ok(x.clone());
     }
@@ -375,7 +375,7 @@ pub(crate) fn binary(op: Binary, a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 fn binary_here(op: Binary, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let dtype = binary_type(op, if a.dtype() == b.dtype() { a.dtype() } else { meet(a, b) });
-    let (left, right) = (a.raw().cast(dtype)?, b.raw().cast(dtype)?);
+    let (left, right) = (a.raw().into_dtype(dtype)?, b.raw().into_dtype(dtype)?);
     binary_raw(op, [a, b], left, right)
 }
 
@@ -440,7 +440,7 @@ pub(crate) fn with_scalar(op: Binary, x: &Tensor, scalar: Scalar, reversed: bool
         }
     }
     let number = Tensor::from_raw(scalar.raw(dtype, x.device())?);
-    let own = x.raw().cast(dtype)?;
+    let own = x.raw().into_dtype(dtype)?;
     if reversed { binary_raw(op, [&number, x], number.raw(), own) } else { binary_raw(op, [x, &number], own, number.raw()) }
 }
 
@@ -453,7 +453,7 @@ fn floor_divide(x: &Tensor, other: Operand) -> Result<Tensor> {
     if dtype.is_float() {
         return unary(&binary(Binary::Div, x, &divisor)?, Unary::Floor);
     }
-    let (a, b) = (x.raw().cast(dtype)?, divisor.raw().cast(dtype)?);
+    let (a, b) = (x.raw().into_dtype(dtype)?, divisor.raw().into_dtype(dtype)?);
     refuse_zero("floor_divide", &b)?;
     Ok(Tensor::from_raw(a.sub(&a.binary(Binary::Remainder, &b)?)?.binary(Binary::Div, &b)?))
 }
@@ -464,12 +464,12 @@ pub(crate) fn compare(op: Compare, a: &Tensor, b: Operand) -> Result<Tensor> {
         Operand::Tensor(b) => {
             let (a, b) = together(op.name(), a, b)?;
             let dtype = meet(&a, &b);
-            (a.raw().cast(dtype)?, b.raw().cast(dtype)?)
+            (a.raw().into_dtype(dtype)?, b.raw().into_dtype(dtype)?)
         }
         Operand::Scalar(scalar) => {
             // An integer beside a fraction is compared exactly, where PyTorch rounds to f32.
             let dtype = if a.dtype().is_float() || scalar.promote(a.dtype()) != DType::F32 { scalar.promote(a.dtype()) } else { DType::F64 };
-            (a.raw().cast(dtype)?, scalar.raw(dtype, a.device())?)
+            (a.raw().into_dtype(dtype)?, scalar.raw(dtype, a.device())?)
         }
     };
     let shape = broadcast(op.name(), left.shape(), right.shape())?;
@@ -492,7 +492,7 @@ fn choose(mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let (a, b) = together("where", a, b)?;
     let dtype = meet(&a, &b);
     let mask = mask_for("where", mask, &a)?;
-    let y = a.raw().cast(dtype)?.select(&mask, &b.raw().cast(dtype)?)?;
+    let y = a.raw().into_dtype(dtype)?.select(&mask, &b.raw().into_dtype(dtype)?)?;
     Ok(record("where", &[&a, &b], y, || {
         move |dy: &Raw, wants: &[bool]| {
             let zero = dy.constant(0.0)?;
@@ -515,7 +515,7 @@ fn isclose(a: &Tensor, b: &Tensor, relative: f64, absolute: f64) -> Result<Tenso
     let (a, b) = together("isclose", a, b)?;
     let dtype = meet(&a, &b);
     let dtype = if dtype == DType::F64 || !dtype.is_float() { DType::F64 } else { DType::F32 };
-    let (a, b) = (a.raw().cast(dtype)?, b.raw().cast(dtype)?);
+    let (a, b) = (a.raw().into_dtype(dtype)?, b.raw().into_dtype(dtype)?);
     let bound = b.unary(Unary::Abs)?.affine(relative, absolute)?;
     let near = a.sub(&b)?.unary(Unary::Abs)?.compare(Compare::Le, &bound)?.binary(Binary::And, &b.unary(Unary::IsFinite)?)?;
     let nan = a.unary(Unary::IsNan)?.binary(Binary::And, &b.unary(Unary::IsNan)?)?;

@@ -74,7 +74,7 @@ fn checked(operation: &'static str, index: &Tensor, device: Device, size: usize)
     if index.device() != device {
         return Err(TensorError::Devices { operation, left: device, right: index.device() });
     }
-    let raw = index.raw().cast(DType::I64)?;
+    let raw = index.raw().into_dtype(DType::I64)?;
     if device != Device::Cpu {
         return Ok(raw);
     }
@@ -297,7 +297,7 @@ fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
 }
 
 fn nonzero(x: &Tensor) -> Result<Tensor> {
-    let places = holds(&x.raw().cast(DType::Bool)?)?;
+    let places = holds(&x.raw().into_dtype(DType::Bool)?)?;
     let (count, rank) = (places.len(), x.rank());
     let strides = crate::layout::row_major(x.shape());
     let split = |place: i64| (0..rank).map(|d| (place as usize / strides[d] % x.shape()[d]) as i64).collect::<Vec<_>>();
@@ -309,7 +309,7 @@ fn bincount(x: &Tensor, classes: usize) -> Result<Tensor> {
     if x.dtype().is_float() {
         return Err(TensorError::DType { operation: "bincount", dtype: x.dtype(), hint: "; it counts integers" });
     }
-    let buffer = backend(x.device())?.download(&x.raw().cast(DType::I64)?)?;
+    let buffer = backend(x.device())?.download(&x.raw().into_dtype(DType::I64)?)?;
     let values = <i64 as Element>::of(&buffer).unwrap_or_default();
     if let Some(negative) = values.iter().find(|value| **value < 0) {
         return Err(TensorError::Shape { operation: "bincount", problem: format!("of {negative}: counts are of integers from 0 on") });

@@ -7,17 +7,24 @@ use smallvec::SmallVec;
 pub type Dims = SmallVec<[usize; 6]>;
 
 /// Shape, strides (in elements; 0 for a dimension that repeats) and the place of the first element.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub struct Layout {
     pub shape: Dims,
     pub strides: Dims,
     pub offset: usize,
 }
 
+impl Clone for Layout {
+    /// By copying memory, which `SmallVec`'s own `clone` does not (each operation does it some times).
+    fn clone(&self) -> Self {
+        Self { shape: Dims::from_slice(&self.shape), strides: Dims::from_slice(&self.strides), offset: self.offset }
+    }
+}
+
 impl Layout {
     /// Row-major from the buffer's beginning.
     pub fn contiguous(shape: &[usize]) -> Self {
-        Self { shape: shape.into(), strides: row_major(shape), offset: 0 }
+        Self { shape: Dims::from_slice(shape), strides: row_major(shape), offset: 0 }
     }
 
     /// Number of dimensions.
@@ -69,7 +76,7 @@ impl Layout {
                 return Err(refuse());
             }
         }
-        Ok(Self { shape: shape.into(), strides, offset: self.offset })
+        Ok(Self { shape: Dims::from_slice(shape), strides, offset: self.offset })
     }
 
     /// The same elements in another shape (of the same length) without a copy, if the strides allow it.
@@ -103,7 +110,7 @@ impl Layout {
             }
             run_len = 1;
         }
-        Some(Self { shape: shape.into(), strides, offset: self.offset })
+        Some(Self { shape: Dims::from_slice(shape), strides, offset: self.offset })
     }
 
     /// With a dimension of size 1 before `dim`.

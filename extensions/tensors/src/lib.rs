@@ -36,6 +36,8 @@ mod reduce;
 mod scalar;
 mod slice;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod values;
 mod views;
 
@@ -46,6 +48,7 @@ pub use dtype::DType;
 pub use error::TensorError;
 pub use join::Padding;
 pub use layout::{Dims, Layout};
+pub use operators::Number;
 pub use random::manual_seed;
 pub use raw::{Raw, Storage};
 pub use scalar::{Operand, Scalar};

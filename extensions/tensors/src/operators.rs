@@ -34,28 +34,49 @@ between_tensors! {
     BitXor bitxor logic Binary::Xor;
 }
 
+/// A number beside a tensor: f64, f32, i64, i32, u8.
+///
+/// One implementation for all of them lets the compiler know at once that `&x * 2.0` is a tensor. On the left of an operator Rust has no such way:
+/// there only f64 and i64 stand, for with f32 or i32 beside them the type of `(1.0 - &x).log()` would be unknown.
+pub trait Number: Into<Scalar> {}
+impl Number for f64 {}
+impl Number for f32 {}
+impl Number for i64 {}
+impl Number for i32 {}
+impl Number for u8 {}
+
 macro_rules! with_numbers {
     ($($trait:ident $method:ident $op:expr;)*) => {
-        $(with_numbers!(@ $trait $method $op, Tensor, f64, f32, i64, i32);
-        with_numbers!(@ $trait $method $op, &Tensor, f64, f32, i64, i32);)*
+        $(with_numbers!(@right $trait $method $op, Tensor);
+        with_numbers!(@right $trait $method $op, &Tensor);
+        with_numbers!(@left $trait $method $op, f64);
+        with_numbers!(@left $trait $method $op, i64);)*
     };
-    (@ $trait:ident $method:ident $op:expr, $tensor:ty, $($number:ty),*) => {
-        $(impl $trait<$number> for $tensor {
+    (@right $trait:ident $method:ident $op:expr, $tensor:ty) => {
+        impl<N: Number> $trait<N> for $tensor {
             type Output = Tensor;
             #[track_caller]
             #[allow(clippy::needless_borrow, reason = "one body for values and references")]
-            fn $method(self, other: $number) -> Tensor {
-                with_scalar($op, &self, Scalar::from(other), false).or_panic()
+            fn $method(self, other: N) -> Tensor {
+                scaled($op, &self, other.into(), false)
             }
         }
-        impl $trait<$tensor> for $number {
+    };
+    (@left $trait:ident $method:ident $op:expr, $number:ty) => {
+        impl $trait<Tensor> for $number {
             type Output = Tensor;
             #[track_caller]
-            #[allow(clippy::needless_borrow, reason = "one body for values and references")]
-            fn $method(self, other: $tensor) -> Tensor {
-                with_scalar($op, &other, Scalar::from(self), true).or_panic()
+            fn $method(self, other: Tensor) -> Tensor {
+                scaled($op, &other, self.into(), true)
             }
-        })*
+        }
+        impl $trait<&Tensor> for $number {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor {
+                scaled($op, other, self.into(), true)
+            }
+        }
     };
 }
 with_numbers! {
@@ -64,6 +85,12 @@ with_numbers! {
     Mul mul Binary::Mul;
     Div div Binary::Div;
     Rem rem Binary::Remainder;
+}
+
+/// Not generic, so that a cell gets a call and no body.
+#[track_caller]
+fn scaled(op: Binary, x: &Tensor, number: Scalar, reversed: bool) -> Tensor {
+    with_scalar(op, x, number, reversed).or_panic()
 }
 
 macro_rules! assigning {
@@ -81,10 +108,10 @@ macro_rules! assigning {
                 *self = binary($op, self, other).or_panic();
             }
         }
-        impl $trait<f64> for Tensor {
+        impl<N: Number> $trait<N> for Tensor {
             #[track_caller]
-            fn $method(&mut self, other: f64) {
-                *self = with_scalar($op, self, Scalar::from(other), false).or_panic();
+            fn $method(&mut self, other: N) {
+                *self = scaled($op, self, other.into(), false);
             }
         })*
     };

@@ -110,6 +110,11 @@ impl Raw {
         self.with_layout(self.layout.unsqueeze(dim))
     }
 
+    /// As `cast`, of a handle that is not needed any more.
+    pub(crate) fn into_dtype(self, dtype: DType) -> Result<Raw> {
+        if self.dtype == dtype { Ok(self) } else { backend(self.device())?.cast(&self, dtype) }
+    }
+
     /// Of another type.
     pub(crate) fn cast(&self, dtype: DType) -> Result<Raw> {
         if self.dtype == dtype { Ok(self.clone()) } else { backend(self.device())?.cast(self, dtype) }

@@ -196,8 +196,8 @@ fn reduce(op: Reduce, x: &Tensor, dims: &[i64], keep: bool) -> Result<Tensor> {
         return Err(TensorError::Shape { operation: name, problem: format!("of nothing: shape {:?} over dimensions {:?}", x.shape(), &dims[..]) });
     }
     let input = match op {
-        Reduce::Any | Reduce::All => x.raw().cast(DType::Bool)?,
-        Reduce::Mean if !x.dtype().is_float() => x.raw().cast(DType::F32)?,
+        Reduce::Any | Reduce::All => x.raw().into_dtype(DType::Bool)?,
+        Reduce::Mean if !x.dtype().is_float() => x.raw().into_dtype(DType::F32)?,
         _ => x.raw(),
     };
     let kept = ones_at(x.shape(), &dims);
@@ -279,7 +279,7 @@ fn norm(x: &Tensor, p: f64, dims: &[i64], keep: bool) -> Result<Tensor> {
         }
         let size = unary(x, Unary::Abs)?;
         match p {
-            0.0 => reduce(Reduce::Sum, &Tensor::from_raw(x.raw().cast(DType::Bool)?.cast(x.dtype())?), dims, keep),
+            0.0 => reduce(Reduce::Sum, &Tensor::from_raw(x.raw().into_dtype(DType::Bool)?.cast(x.dtype())?), dims, keep),
             1.0 => reduce(Reduce::Sum, &size, dims, keep),
             f64::INFINITY => reduce(Reduce::Max, &size, dims, keep),
             f64::NEG_INFINITY => reduce(Reduce::Min, &size, dims, keep),
@@ -334,7 +334,7 @@ fn cumsum(x: &Tensor, dim: i64) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let dim = x.axis("cumsum", dim)?;
-    let input = if x.dtype().is_float() { x.raw() } else { x.raw().cast(DType::I64)? };
+    let input = if x.dtype().is_float() { x.raw() } else { x.raw().into_dtype(DType::I64)? };
     let y = backend(x.device())?.cumsum(&input, dim)?;
     Ok(record("cumsum", &[x], y, || {
         move |dy: &Raw, _: &[bool]| {

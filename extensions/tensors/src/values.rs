@@ -47,7 +47,7 @@ impl Tensor {
 
     /// The elements in row-major order in memory of the CPU, as type `dtype`.
     pub fn to_buffer(&self, dtype: DType) -> Result<Buffer> {
-        let raw = self.raw().cast(dtype)?;
+        let raw = self.raw().into_dtype(dtype)?;
         backend(raw.device())?.download(&raw)
     }
 
@@ -63,7 +63,7 @@ impl Tensor {
             return Ok(self.clone());
         }
         let from = self.dtype();
-        Ok(record("to_dtype", &[self], self.raw().cast(dtype)?, || move |dy, _| Ok(vec![Some(dy.cast(from)?)])))
+        Ok(record("to_dtype", &[self], self.raw().into_dtype(dtype)?, || move |dy, _| Ok(vec![Some(dy.cast(from)?)])))
     }
 
     /// On another device; the tensor itself if it is there.
