@@ -42,10 +42,12 @@ mod values;
 mod views;
 
 pub use autograd::{clip_grad_norm, clip_grad_value, enable_grad, no_grad};
+pub use backend::Scaling;
 pub use buffer::{Buffer, Element, Values};
 pub use device::{Device, backend};
 pub use dtype::DType;
 pub use error::TensorError;
+pub use functional::{ConvOptions, PoolOptions};
 pub use join::Padding;
 pub use layout::{Dims, Layout};
 pub use operators::Number;

@@ -2,6 +2,7 @@
 mod cells;
 mod runs;
 mod storage;
+mod tensors;
 
 use anyhow::bail;
 use std::process::ExitCode;
@@ -28,6 +29,11 @@ const BENCHES: &[Bench] = &[
         name: "storage",
         about: "blobs: plain sockets, ochre::store, %mount, rclone mount, s3fs; [--rounds N] [--only NAME,…] [--large_mib N] [--limit S] [--save]",
         run: storage::run,
+    },
+    Bench {
+        name: "tensors",
+        about: "tensors on the CPU beside PyTorch, with as many threads, in turn; [--rounds N] [--threads N] [--only PART] [--save]",
+        run: tensors::run,
     },
 ];
 

@@ -51,7 +51,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
 }
 
 /// A program by its file's name.
-fn program(artifacts: &[Artifact], name: &str) -> anyhow::Result<PathBuf> {
+pub fn program(artifacts: &[Artifact], name: &str) -> anyhow::Result<PathBuf> {
     let files = artifacts.iter().filter(|a| a.kind == Kind::Program).flat_map(|a| &a.files);
     files.into_iter().find(|f| f.file_name().is_some_and(|n| n == name)).cloned().with_context(|| format!("cargo built no program `{name}`"))
 }
