@@ -16,6 +16,10 @@ pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + PartialEq + P
     fn of(buffer: &Buffer) -> Option<&[Self]>;
     /// The values of a buffer of this type, to change; `None` as well when somebody else owns the memory.
     fn of_mut(buffer: &mut Buffer) -> Option<&mut [Self]>;
+    /// The values of a buffer of this type as a vector; copied only where the memory is somebody else's.
+    fn into_vec(buffer: Buffer) -> Option<Vec<Self>>;
+    /// The same as a vector, whose memory can be taken.
+    fn of_vec(buffer: &mut Buffer) -> Option<&mut Vec<Self>>;
 }
 
 /// Memory of our own, or somebody else's that is kept alive (a column of polars): then nothing was copied.
@@ -76,7 +80,17 @@ macro_rules! buffers {
                 match buffer { Buffer::$variant(values) => Some(values), _ => None }
             }
             fn of_mut(buffer: &mut Buffer) -> Option<&mut [Self]> {
+                Self::of_vec(buffer).map(Vec::as_mut_slice)
+            }
+            fn of_vec(buffer: &mut Buffer) -> Option<&mut Vec<Self>> {
                 match buffer { Buffer::$variant(Values::Owned(values)) => Some(values), _ => None }
+            }
+            fn into_vec(buffer: Buffer) -> Option<Vec<Self>> {
+                match buffer {
+                    Buffer::$variant(Values::Owned(values)) => Some(values),
+                    Buffer::$variant(Values::External(values)) => Some((*values).as_ref().to_vec()),
+                    _ => None,
+                }
             }
         })*
 

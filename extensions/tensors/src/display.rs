@@ -44,7 +44,7 @@ fn render(x: &Tensor) -> Result<String> {
         Print { words: &words, width, shape: shown.shape(), cut: &cut }.level(&mut text, 0, 0);
     }
     let mut notes = Vec::new();
-    if x.is_empty() && x.rank() != 1 || x.is_empty() && x.shape() != [0] || short {
+    if short || x.is_empty() && x.rank() != 1 {
         notes.push(format!("shape={:?}", x.shape()));
     }
     if !matches!(x.dtype(), DType::F32 | DType::I64 | DType::Bool) || x.is_empty() && x.dtype() != DType::F32 {
@@ -95,13 +95,13 @@ fn words(buffer: &Buffer) -> Vec<String> {
     }
 }
 
-/// PyTorch's rule: whole numbers as `1.`, else four digits, in powers of ten where sizes differ by more than a thousand.
+/// PyTorch's rule: four digits, in powers of ten where sizes differ by more than a thousand; whole numbers as `1.` (ours stay so up to 10^8).
 fn fractions(values: &[f64]) -> Vec<String> {
     let finite = || values.iter().copied().filter(|value| value.is_finite() && *value != 0.0).map(f64::abs);
     let (largest, smallest) = (finite().fold(0.0, f64::max), finite().fold(f64::INFINITY, f64::min));
     let whole = values.iter().all(|value| !value.is_finite() || value.fract() == 0.0);
-    let powers = largest > 0.0 && (largest / smallest > 1000.0 || largest > 1e8 || smallest < 1e-4) && !(whole && largest / smallest <= 1000.0 && largest <= 1e8);
-    let powers = if whole { largest > 1e8 || largest / smallest > 1000.0 && largest > 1e6 } else { powers };
+    let uneven = !whole && largest > 0.0 && (largest / smallest > 1000.0 || smallest < 1e-4);
+    let powers = largest > 1e8 || uneven;
     let word = |&value: &f64| match value {
         _ if value.is_nan() => "nan".to_owned(),
         _ if value.is_infinite() => if value > 0.0 { "inf" } else { "-inf" }.to_owned(),

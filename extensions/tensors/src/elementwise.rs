@@ -266,15 +266,15 @@ pub(crate) fn all_dims(x: &Tensor) -> crate::Dims {
     (0..x.rank()).collect()
 }
 
-/// The type that `op` works in: integers become f32 for what gives fractions.
+/// The type that `op` works in: integers become f32 for what fractions come of.
 fn computed(op: Unary, dtype: DType) -> Result<DType> {
-    use Unary::{Abs, Ceil, Floor, IsFinite, IsInf, IsNan, Neg, Not, Relu, Round, Sign, Square, Trunc};
+    use Unary::{Abs, Ceil, Floor, Neg, Not, Relu, Round, Sign, Square, Trunc};
     match op {
+        Not => Ok(DType::Bool),
         _ if dtype.is_float() => Ok(dtype),
         Neg if dtype == DType::Bool => Err(TensorError::DType { operation: "neg", dtype, hint: "; `.logical_not()` turns truths around" }),
         Abs | Sign | Relu | Square if dtype == DType::Bool => Ok(DType::I64),
-        Not | Neg | Abs | Sign | Square | Relu | Floor | Ceil | Round | Trunc => Ok(dtype),
-        IsNan | IsInf | IsFinite => Ok(DType::F32),
+        Neg | Abs | Sign | Square | Relu | Floor | Ceil | Round | Trunc => Ok(dtype),
         _ => Ok(DType::F32),
     }
 }

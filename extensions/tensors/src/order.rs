@@ -136,7 +136,7 @@ fn unique(x: &Tensor) -> Result<Tensor> {
     let (sorted, _) = sort("unique", &flat, 0, false, None)?;
     let buffer = sorted.to_buffer(x.dtype())?;
     let kept = each_dtype!(x.dtype(), T => {
-        let mut values = <T as Element>::of(&buffer).unwrap_or_default().to_vec();
+        let mut values = <T as Element>::into_vec(buffer).unwrap_or_default();
         values.dedup();
         crate::Buffer::from(values)
     });

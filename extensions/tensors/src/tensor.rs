@@ -3,6 +3,7 @@
 //! Views share memory with what they were made of, as it was then. The only change in place is `assign` and what optimisers do through
 //! `update`; on the CPU the memory of a shared tensor is copied first, on CUDA it is truly changed (so that a captured graph can run again).
 use crate::autograd::{self, Node};
+use crate::backend::Binary;
 use crate::device::backend;
 use crate::error::Result;
 use crate::interrupt::OrPanic;
@@ -162,14 +163,20 @@ impl Tensor {
 
     /// Adds to the gradient.
     pub(crate) fn accumulate(&self, gradient: Raw) -> Result<()> {
-        let mut slot = self.gradient();
-        let sum = match &*slot {
-            Some(sum) => backend(gradient.device())?.binary(crate::backend::Binary::Add, &sum.raw(), &gradient)?,
-            None if gradient.layout.is_dense() => gradient,
-            None => backend(gradient.device())?.copy(&gradient)?,
-        };
-        *slot = Some(Tensor::from_raw(sum));
-        Ok(())
+        let mut sum = if gradient.layout.is_dense() { gradient } else { backend(gradient.device())?.copy(&gradient)? };
+        // The slot is not locked while adding: a thread that adds in parallel may be lent to another backward that ends here as well.
+        loop {
+            let earlier = self.gradient().take();
+            let Some(earlier) = earlier else {
+                let mut slot = self.gradient();
+                if slot.is_none() {
+                    *slot = Some(Tensor::from_raw(sum));
+                    return Ok(());
+                }
+                continue;
+            };
+            sum = backend(sum.device())?.binary(Binary::Add, &earlier.raw(), &sum)?;
+        }
     }
 
     /// Computes the gradients of this scalar with regard to all leaves that it was computed from, adds them to the leaves' `grad()` and frees

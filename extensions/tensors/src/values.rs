@@ -27,9 +27,8 @@ impl Tensor {
     /// The elements in row-major order, converted to `T` as Rust's `as` does.
     #[track_caller]
     pub fn to_vec<T: Element>(&self) -> Vec<T> {
-        let buffer = self.to_buffer(T::DTYPE).or_panic();
-        match T::of(&buffer) {
-            Some(values) => values.to_vec(),
+        match T::into_vec(self.to_buffer(T::DTYPE).or_panic()) {
+            Some(values) => values,
             None => unreachable!("the buffer was converted to {}", T::DTYPE),
         }
     }

@@ -3,6 +3,7 @@ mod display;
 mod elementwise;
 mod gradients;
 mod indexing;
+mod interrupt;
 mod reductions;
 mod views;
 
