@@ -17,11 +17,14 @@ mod files;
 mod fit;
 mod layers;
 mod module;
+mod python;
 mod random;
 mod report;
 mod slot;
 mod summary;
 
+#[cfg(any(feature = "onnx", feature = "tract"))]
+pub mod onnx;
 pub mod optim;
 
 pub use error::NnError;

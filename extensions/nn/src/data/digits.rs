@@ -13,16 +13,23 @@ const SIDE: usize = 8;
 const WHITE: f32 = 16.0;
 
 /// Digits as pictures `[N, 1, 8, 8]` (f32 from 0 to 1) with classes 0 to 9, from scikit-learn's `digits.csv.gz`, a folder that holds it, or UCI's
-/// `optdigits.tra`/`optdigits.tes`: lines of 64 pixels and the digit. From a folder, a file or an address.
+/// `optdigits.tra`/`optdigits.tes`: lines of 64 pixels and the digit. From a folder, a file or an
+/// address; `"sklearn"` stands for the scikit-learn package that is installed here.
 ///
 /// # Errors
 /// The file cannot be found, or a line of it is damaged (its number is told).
 pub fn digits(place: &str) -> Result<Dataset> {
-    let path = file_in(&local(place)?);
+    let path = if place == "sklearn" { installed()? } else { file_in(&local(place)?) };
     let file = File::open(&path).map_err(|e| NnError::file("opening", &path, e))?;
     let packed = path.extension().is_some_and(|e| e == "gz");
     let from: Box<dyn Read> = if packed { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
     parse(&path.display().to_string(), BufReader::new(from))
+}
+
+/// The file of the installed package.
+fn installed() -> Result<PathBuf> {
+    let found = crate::python::site_packages().iter().map(|site| site.join("sklearn/datasets/data/digits.csv.gz")).find(|file| file.is_file());
+    found.ok_or_else(|| NnError::Data("scikit-learn is not installed here: `pip install scikit-learn`, or name the place of its digits.csv.gz".to_owned()))
 }
 
 /// The file itself, or the one in a folder, or in scikit-learn's package.
