@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ochre-storage-bench", &["ochre-blobs", "ochre-mount", "ochre-secrets", "ochre-servers"]),
     ("ochre-stores", &["ochre-runtime", "ochre-frames", "ochre-blobs", "ochre-secrets"]),
     ("ochre-tensors", &[]),
-    ("ochre-tensors-suite", &["ochre-tensors"]),
+    ("ochre-tensors-suite", &["ochre-tensors", "ochre-nn"]),
     ("ochre-tracking", &["ochre-secrets"]),
     ("ochre-vault", &["ochre-api", "ochre-azure", "ochre-link", "ochre-secrets"]),
     ("ochre-worker", &["ochre-link", "ochre-runtime"]),

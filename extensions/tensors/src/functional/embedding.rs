@@ -10,7 +10,9 @@ impl Tensor {
     /// Rows of `weight [words, width]` for indices of any shape: `[…]` gives `[…, width]`.
     #[track_caller]
     pub fn embedding(&self, weight: &Tensor) -> Tensor {
-        embedding(self, weight).or_panic()
+        check_embedding(self, weight).or_panic();
+        let shape: Vec<i64> = self.shape().iter().chain(&weight.shape()[1..]).map(|&size| size as i64).collect();
+        weight.index_select(0, &self.to_dtype(DType::I64).reshape(&[-1])).reshape(&shape)
     }
 
     /// 1 (i64) at the place that each index names, of `classes` places: `[…]` gives `[…, classes]`.
@@ -27,15 +29,13 @@ fn check_indices(operation: &'static str, indices: &Tensor) -> Result<()> {
     }
 }
 
-fn embedding(indices: &Tensor, weight: &Tensor) -> Result<Tensor> {
+fn check_embedding(indices: &Tensor, weight: &Tensor) -> Result<()> {
     check_indices("embedding", indices)?;
     super::same_device("embedding", indices, &[Some(weight)])?;
     if weight.rank() != 2 {
         return Err(misfit("embedding", format!("weight {:?} has to be [words, width]", weight.shape())));
     }
-    let rows = weight.index_select(0, &indices.to_dtype(DType::I64).reshape(&[-1]));
-    let shape: Vec<i64> = indices.shape().iter().chain(&weight.shape()[1..]).map(|&size| size as i64).collect();
-    Ok(rows.reshape(&shape))
+    Ok(())
 }
 
 fn one_hot(indices: &Tensor, classes: usize) -> Result<Tensor> {

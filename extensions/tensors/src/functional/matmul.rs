@@ -1,6 +1,7 @@
 //! Products of matrices and vectors, and the linear layer on them. Called by users and by `ochre-nn`.
 use super::{check_float, misfit, same_device};
 use crate::autograd::record;
+use crate::backend::Backend;
 use crate::device::backend;
 use crate::error::Result;
 use crate::interrupt::OrPanic;
@@ -99,11 +100,18 @@ fn multiply(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let y = device.matmul(&left, &right)?;
     Ok(record("matmul", &[a, b], y, || {
         move |dy, wanted| {
-            let dleft = wanted[0].then(|| device.matmul(dy, &transposed(&right))).transpose()?;
-            let dright = wanted[1].then(|| device.matmul(&transposed(&left), dy)).transpose()?;
+            let dleft = wanted[0].then(|| product_like(device, dy, &transposed(&right), &left)).transpose()?;
+            let dright = wanted[1].then(|| product_like(device, &transposed(&left), dy, &right)).transpose()?;
             Ok(vec![dleft, dright])
         }
     }))
+}
+
+/// The product, column by column in memory if `like` is: the gradient of `w` in `x wᵀ` is then row-major, as `w` is.
+fn product_like(device: &dyn Backend, a: &Raw, b: &Raw, like: &Raw) -> Result<Raw> {
+    let strides = &like.layout.strides;
+    let by_columns = strides[strides.len() - 2] == 1 && strides[strides.len() - 1] > 1;
+    if by_columns { Ok(transposed(&device.matmul(&transposed(b), &transposed(a))?)) } else { device.matmul(a, b) }
 }
 
 /// The last two dimensions swapped, as a view.
