@@ -1,7 +1,7 @@
 //! How many parts are in flight: grows while that makes the whole faster, shrinks when the service asks for fewer requests. One engine per direction
 //! of an open container; small requests do not pass through it.
 //!
-//! A generation is as many finished parts as may be in flight. After a saturated generation the limit is doubled; if the next one is not a tenth
+//! A generation is as many finished parts as may be in flight. After a saturated generation the limit is doubled; if the next one is not a fifth
 //! faster it goes back and holds for some generations. Then half of it is tried, which stays if nothing is lost: parts that bring nothing cost memory
 //! and the service's patience. Then more again.
 
@@ -13,18 +13,18 @@ use tokio::sync::Semaphore;
 
 use crate::steady::Pressure;
 
-/// In flight at first. One stream of Azure gives about 60 MB/s, so this is near 1 GB/s.
-const FIRST: usize = 16;
-/// What a reduction may cost to stay.
-const NO_LOSS: f64 = 0.97;
+/// In flight at first. One stream of Azure gives about 60 MB/s, so this is near 2 GB/s; a file of some hundred megabytes is read before more could be tried.
+const FIRST: usize = 32;
+/// What a reduction may cost to stay: a generation measures no better than this.
+const NO_LOSS: f64 = 0.93;
 /// Reductions that are tried go no lower: one slow part would be felt.
 const TRIED_LEAST: usize = 8;
 /// Never fewer, whatever the service says: one would lose the overlap of waiting and receiving.
 const LEAST: usize = 2;
 /// Never more: services count connections, and 64 streams of 60 MB/s are beyond 25 GbE.
 const MOST: usize = 64;
-/// What a growth must bring to stay.
-const WORTH: f64 = 1.1;
+/// What a growth must bring to stay. Parts that began together end together: one generation is off by a sixth.
+const WORTH: f64 = 1.2;
 /// Saturated generations between two tries to grow.
 const HOLD: u32 = 6;
 /// A shorter generation measures the noise of timers.
