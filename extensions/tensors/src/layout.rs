@@ -68,6 +68,9 @@ impl Layout {
     pub(crate) fn expand(&self, operation: &'static str, shape: &[usize]) -> Result<Self> {
         let refuse = || TensorError::Shape { operation, problem: format!("shape {:?} cannot be broadcast to {shape:?}", &self.shape[..]) };
         let added = shape.len().checked_sub(self.rank()).ok_or_else(refuse)?;
+        if !shape.contains(&0) && shape.iter().try_fold(1_usize, |len, &size| len.checked_mul(size)).is_none() {
+            return Err(TensorError::Shape { operation, problem: format!("{shape:?} has more elements than can be counted") });
+        }
         let mut strides: Dims = SmallVec::from_elem(0, shape.len());
         for i in 0..self.rank() {
             if self.shape[i] == shape[added + i] {

@@ -166,7 +166,9 @@ impl Tensor {
 
 /// Dimensions to go over, ascending; none named: all.
 pub(crate) fn over(operation: &'static str, x: &Tensor, dims: &[i64]) -> Result<Dims> {
-    if dims.is_empty() {
+    // A scalar may be reduced over its "last" dimension, as in PyTorch.
+    let of_scalar = x.rank() == 0 && dims.iter().all(|dim| matches!(dim, -1 | 0));
+    if dims.is_empty() || of_scalar {
         return Ok((0..x.rank()).collect());
     }
     let mut resolved: Dims = dims.iter().map(|&dim| x.axis(operation, dim)).collect::<Result<_>>()?;

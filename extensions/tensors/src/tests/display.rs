@@ -1,3 +1,4 @@
+//! How tensors print.
 use super::counted;
 use crate::{DType, Tensor};
 

@@ -1,3 +1,4 @@
+//! Promotion, numbers beside tensors, broadcasting, masks, creation.
 use super::{counted, panics};
 use crate::{DType, Tensor};
 

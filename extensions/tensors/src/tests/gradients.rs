@@ -1,3 +1,4 @@
+//! The engine: what is recorded, added up, undone and freed. Each operation's gradient is compared with finite differences in `tests/`.
 use super::{counted, panics};
 use crate::autograd::record;
 use crate::{DType, Tensor, clip_grad_norm, no_grad};

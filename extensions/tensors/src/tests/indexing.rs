@@ -1,3 +1,4 @@
+//! Elements by index.
 use super::{counted, panics};
 use crate::Tensor;
 

@@ -1,3 +1,4 @@
+//! The user's interrupt.
 use super::{counted, panics};
 use crate::interrupt::{check, set_check};
 use std::cell::Cell;

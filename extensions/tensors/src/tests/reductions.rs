@@ -1,3 +1,4 @@
+//! Reductions, running sums, order.
 use super::{counted, panics};
 use crate::{DType, Tensor};
 
@@ -13,7 +14,7 @@ fn sums_over_all_one_and_some() {
     assert_eq!(counted(&[0, 3]).sum_dim(0).to_vec::<f32>(), [0.0; 3]);
     assert_eq!((counted(&[0]).sum().item(), counted(&[0]).prod().item()), (0.0, 1.0));
     assert!(counted(&[0]).mean().item().is_nan());
-    assert_eq!(Tensor::scalar(4.0).sum().item(), 4.0);
+    assert_eq!((Tensor::scalar(4.0).sum().item(), Tensor::scalar(4.0).mean_dim(-1).item()), (4.0, 4.0));
     assert_eq!(panics(|| counted(&[0]).max()), "max: of nothing: shape [0] over dimensions [0]");
     assert_eq!(panics(|| counted(&[2, 2]).sum_dims(&[1, -1], false)), "sum: dimensions [1, -1] of shape [2, 2] name one twice");
 }

@@ -1,3 +1,4 @@
+//! Views, slices, joining: shapes, strides and messages.
 use super::{counted, panics};
 use crate::{DType, Padding, Slice, Tensor, s};
 
