@@ -17,6 +17,17 @@ pub enum Storage {
     Cuda(Arc<cuda::Block>),
 }
 
+impl Drop for Storage {
+    /// The last owner leaves the CPU's memory to the next tensor of its size.
+    fn drop(&mut self) {
+        if let Self::Cpu(buffer) = self
+            && let Some(buffer) = Arc::get_mut(buffer)
+        {
+            crate::cpu::recycle::put(buffer);
+        }
+    }
+}
+
 /// Elements and where they lie.
 #[derive(Clone)]
 pub struct Raw {

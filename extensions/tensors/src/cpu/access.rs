@@ -16,9 +16,20 @@ pub fn elements<T: Element>(x: &Raw) -> &[T] {
     T::of(buffer(x)).expect("a tensor's type is its buffer's")
 }
 
-/// A new vector whose elements are all going to be written.
+/// A vector whose elements are all going to be written: before that they are anything.
 pub fn fresh<T: Element>(len: usize) -> Vec<T> {
-    vec![T::default(); len]
+    super::recycle::take(len).unwrap_or_else(|| vec![T::default(); len])
+}
+
+/// A vector of zeros.
+pub fn zeros<W: Wide>(len: usize) -> Vec<W> {
+    match super::recycle::take(len) {
+        Some(mut values) => {
+            values.fill(W::ZERO);
+            values
+        }
+        None => vec![W::ZERO; len],
+    }
 }
 
 /// The elements in row-major order; copied only if they do not lie so.

@@ -6,11 +6,12 @@
 //! gradient of x    as forward with w turned round (stride 1), else w^T dy added into x patch by patch
 //! gradient of w    dw[o][(ky, kx, c)] = dy[o][p] x[p][(ky, kx, c)]               x with channels last, so that neighbours are copied
 //! ```
-use super::access::{Load, fresh, load_some};
+use super::access::{Load, fresh, load_some, zeros};
 use super::gemm::{Multiply, Packed, Place, multiply, products};
 use super::matmul::Matrix;
 use super::number::each_real;
 use super::parallel;
+use super::recycle::Lent;
 use super::patches::{Frame, Gradients, Patches, Pixels};
 use crate::backend::Conv;
 use crate::error::Result;
@@ -59,6 +60,9 @@ fn correlate<W: Multiply>(
         })?;
     }
     if steps == 0 {
+        if bias.is_none() {
+            out.fill(W::ZERO);
+        }
         return Ok(out);
     }
     let packed: Vec<Packed<W>> = w.chunks_exact(rows * steps).map(|w| Packed::new(&Matrix { data: w, strides: [steps, 1] }, rows, steps)).collect();
@@ -126,13 +130,13 @@ fn turned<W: Copy>(w: &[W], [o, cg, k]: [usize; 3], groups: usize) -> Vec<W> {
 /// The gradient of x for strides: each place's patch is added.
 fn spread<W: Multiply>(dy: &[W], w: &[W], o: usize, groups: usize, frame: &Frame) -> Result<Vec<W>> {
     let (plane, steps, rows) = (frame.plane(), frame.steps(groups), o / groups);
-    let mut out = vec![W::ZERO; frame.n * frame.picture()];
+    let mut out = zeros::<W>(frame.n * frame.picture());
     if out.is_empty() || dy.is_empty() || steps == 0 {
         return Ok(out);
     }
     let packed: Vec<Packed<W>> = w.chunks_exact(rows * steps).map(|w| Packed::new(&Matrix { data: w, strides: [1, steps] }, steps, rows)).collect();
     parallel::rows("conv2d backward", &mut out, frame.picture(), o, |first, parts| {
-        let mut columns = fresh::<W>(steps * plane);
+        let mut columns = Lent::<W>::new(steps * plane);
         for (i, picture) in parts.chunks_exact_mut(frame.picture()).enumerate() {
             let dy = &dy[(first + i) * o * plane..][..o * plane];
             for (group, packed) in packed.iter().enumerate() {
@@ -162,14 +166,14 @@ pub fn conv_backward_weight(dy: &Raw, x: &Raw, shape: &[usize], conv: Conv) -> R
 fn weight_gradient<W: Multiply>(dy: &[W], x: &[W], o: usize, groups: usize, frame: &Frame) -> Result<Vec<W>> {
     let (plane, steps, rows) = (frame.plane(), frame.steps(groups), o / groups);
     if dy.is_empty() || x.is_empty() || steps == 0 {
-        return Ok(vec![W::ZERO; o * steps]);
+        return Ok(zeros(o * steps));
     }
     let size = dy.len().saturating_mul(steps) / 16;
     let parts = if size <= parallel::GRAIN { 1 } else { (2 * rayon::current_num_threads()).min(frame.n) };
     let together = PLACES.div_ceil(plane);
     let part = |part: usize| -> Result<Vec<W>> {
         let (begin, end) = (frame.n * part / parts, frame.n * (part + 1) / parts);
-        let mut sum = vec![W::ZERO; o * steps];
+        let mut sum = zeros::<W>(o * steps);
         for first in (begin..end).step_by(together) {
             crate::interrupt::check("conv2d backward")?;
             let count = together.min(end - first);

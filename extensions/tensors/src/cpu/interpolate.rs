@@ -1,5 +1,5 @@
 //! Scaling of pictures and its gradient: PyTorch's formulas for nearest and bilinear.
-use super::access::{Load, fresh};
+use super::access::{Load, fresh, zeros};
 use super::number::each_real;
 use super::parallel;
 use crate::Raw;
@@ -69,7 +69,7 @@ pub fn interpolate_backward(dy: &Raw, shape: &[usize], scaling: Scaling) -> Resu
     let size = [dy.shape()[2], dy.shape()[3]];
     each_real!("interpolate backward", dy.dtype, W => {
         let from = W::load(dy)?;
-        let mut out = vec![0.0; shape.iter().product()];
+        let mut out = zeros::<W>(shape.iter().product());
         if !out.is_empty() && !from.is_empty() {
             let (rows, columns) = (sources(h, size[0], scaling), sources(w, size[1], scaling));
             parallel::rows("interpolate backward", &mut out, h * w, 4, |first, part| {

@@ -1,5 +1,5 @@
 //! Products of matrices and of stacks of them.
-use super::access::{Load, elements, fresh};
+use super::access::{Load, elements, fresh, zeros};
 use super::gemm::{Columns, Place, Rows, products};
 use super::number::each_real;
 use crate::error::Result;
@@ -64,7 +64,7 @@ pub fn matmul(a: &Raw, b: &Raw) -> Result<Raw> {
     shape[rank - 1] = n;
     let count: usize = shape[..rank - 2].iter().product();
     each_real!("matmul", a.dtype, W => {
-        let mut out = fresh::<W>(count * m * n);
+        let mut out = if k > 0 { fresh::<W>(count * m * n) } else { zeros::<W>(count * m * n) };
         if k > 0 && !out.is_empty() {
             let (left, left_layout) = operand::<W>(a)?;
             let (right, right_layout) = operand::<W>(b)?;

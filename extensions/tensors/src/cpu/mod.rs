@@ -8,6 +8,7 @@
 //! ```
 //! Shapes were checked above. Work of less than about 32,000 elements stays on the calling thread.
 mod access;
+mod backward;
 mod batchnorm;
 mod binary;
 mod conv;
@@ -26,6 +27,7 @@ mod parallel;
 mod patches;
 mod pool;
 mod random;
+pub(crate) mod recycle;
 mod reduce;
 mod softmax;
 mod sort;
@@ -71,6 +73,9 @@ impl Backend for Cpu {
 
     fn unary(&self, op: Unary, x: &Raw) -> Result<Raw> {
         unary::unary(op, x)
+    }
+    fn unary_backward(&self, op: Unary, saved: &Raw, dy: &Raw) -> Result<Option<Raw>> {
+        backward::unary_backward(op, saved, dy)
     }
     fn binary(&self, op: Binary, a: &Raw, b: &Raw) -> Result<Raw> {
         binary::binary(op, a, b)

@@ -2,8 +2,9 @@
 use super::gemm::{Columns, Rows};
 use super::level::{self, Job, Level};
 use super::number::Wide;
+use super::recycle::Lent;
+use crate::Element;
 use smallvec::SmallVec;
-use std::borrow::Cow;
 
 /// Elements that are copied at once: a vector, or several.
 const CHUNK: usize = 16;
@@ -44,52 +45,66 @@ impl Frame {
     }
 
     /// The pictures with their padding, `[n, c, reach…]`; as they are where nothing is padded or cut.
-    pub fn padded<'a, W: Wide>(&self, x: &'a [W]) -> Cow<'a, [W]> {
+    pub fn padded<'a, W: Wide>(&self, x: &'a [W]) -> Padded<'a, W> {
         let [height, width] = self.reach();
         if self.padding == [0, 0] && [height, width] == self.size {
-            return Cow::Borrowed(x);
+            return Padded::AsIs(x);
         }
-        let mut out = vec![W::ZERO; self.n * self.c * height * width];
+        let mut out = Lent::new(self.n * self.c * height * width);
         let [columns, from_column, to_column] = self.overlap(1, width);
         let [rows, from_row, to_row] = self.overlap(0, height);
-        for (to, from) in out.chunks_exact_mut(height * width).zip(x.chunks_exact((self.size[0] * self.size[1]).max(1))) {
-            for y in 0..rows {
-                let line = &from[(from_row + y) * self.size[1] + from_column..][..columns];
-                to[(to_row + y) * width + to_column..][..columns].copy_from_slice(line);
+        let area = self.size[0] * self.size[1];
+        for (channel, to) in out.chunks_exact_mut(height * width).enumerate() {
+            let from = &x[channel * area..][..area];
+            to[..to_row * width].fill(W::ZERO);
+            to[(to_row + rows) * width..].fill(W::ZERO);
+            for (y, line) in to.chunks_exact_mut(width).skip(to_row).take(rows).enumerate() {
+                line[..to_column].fill(W::ZERO);
+                line[to_column + columns..].fill(W::ZERO);
+                line[to_column..to_column + columns].copy_from_slice(&from[(from_row + y) * self.size[1] + from_column..][..columns]);
             }
         }
-        Cow::Owned(out)
+        Padded::Made(out)
     }
 
     /// How much of a dimension of the picture is seen, from where, and where in the padded picture it begins.
     fn overlap(&self, d: usize, reach: usize) -> [usize; 3] {
-        let (from, to) = ((-self.padding[d]).max(0) as usize, self.padding[d].max(0) as usize);
-        [self.size[d].saturating_sub(from).min(reach.saturating_sub(to)), from, to]
+        let (from, to) = ((-self.padding[d]).max(0) as usize, (self.padding[d].max(0) as usize).min(reach));
+        [self.size[d].saturating_sub(from).min(reach - to), from.min(self.size[d]), to]
     }
 
     /// The padded pictures with channels last, `[n, reach…, c]`.
-    pub fn pixels<W: Wide>(&self, x: &[W]) -> Vec<W> {
+    pub fn pixels<W: Wide>(&self, x: &[W]) -> Lent<W> {
         let [height, width] = self.reach();
-        let mut out = vec![W::ZERO; self.n * height * width * self.c];
+        let mut out = Lent::new(self.n * height * width * self.c);
         let [columns, from_column, to_column] = self.overlap(1, width);
         let [rows, from_row, to_row] = self.overlap(0, height);
-        let area = self.size[0] * self.size[1];
         for (to, from) in out.chunks_exact_mut(height * width * self.c).zip(x.chunks_exact(self.picture())) {
-            for y in 0..rows {
-                let line = &mut to[((to_row + y) * width + to_column) * self.c..][..columns * self.c];
-                let begin = (from_row + y) * self.size[1] + from_column;
-                // Blocks of channels, so that what is written stays in the cache.
-                for c0 in (0..self.c).step_by(CHUNK) {
-                    let channels = CHUNK.min(self.c - c0);
-                    for (x, pixel) in line.chunks_exact_mut(self.c).enumerate() {
-                        for (c, to) in pixel[c0..c0 + channels].iter_mut().enumerate() {
-                            *to = from[(c0 + c) * area + begin + x];
-                        }
-                    }
+            for (y, line) in to.chunks_exact_mut(width * self.c).enumerate() {
+                if y < to_row || y >= to_row + rows {
+                    line.fill(W::ZERO);
+                    continue;
                 }
+                line[..to_column * self.c].fill(W::ZERO);
+                line[(to_column + columns) * self.c..].fill(W::ZERO);
+                let begin = (from_row + y - to_row) * self.size[1] + from_column;
+                self.turn(&from[begin..], &mut line[to_column * self.c..][..columns * self.c]);
             }
         }
         out
+    }
+
+    /// `to[x][c] = from[c][x]`, in blocks of channels, so that what is written stays in the cache.
+    fn turn<W: Wide>(&self, from: &[W], to: &mut [W]) {
+        let area = self.size[0] * self.size[1];
+        for c0 in (0..self.c).step_by(CHUNK) {
+            let channels = CHUNK.min(self.c - c0);
+            for (x, pixel) in to.chunks_exact_mut(self.c).enumerate() {
+                for (c, to) in pixel[c0..c0 + channels].iter_mut().enumerate() {
+                    *to = from[(c0 + c) * area + x];
+                }
+            }
+        }
     }
 
     /// Adds columns `[(c, ky, kx)][place]` of a group to a picture, each element to where it came from.
@@ -113,6 +128,22 @@ impl Frame {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Padded pictures.
+pub enum Padded<'a, W: Element> {
+    AsIs(&'a [W]),
+    Made(Lent<W>),
+}
+
+impl<W: Element> std::ops::Deref for Padded<'_, W> {
+    type Target = [W];
+    fn deref(&self) -> &[W] {
+        match self {
+            Self::AsIs(x) => x,
+            Self::Made(x) => x,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Pooling of pictures and its gradients, plane by plane.
-use super::access::{Load, dense, fresh, raw};
+use super::access::{Load, dense, fresh, raw, zeros};
 use super::level::{self, Job, Level};
 use super::math::Real;
 use super::number::{Wide, each_real, each_wide};
@@ -172,7 +172,7 @@ pub fn avg_pool_backward(dy: &Raw, shape: &[usize], pool: Pool) -> Result<Raw> {
     let (area, plane, width) = (sizes.input[0] * sizes.input[1], sizes.output[0] * ow, sizes.input[1]);
     each_real!("avg_pool2d backward", dy.dtype, W => {
         let from = W::load(dy)?;
-        let mut out = vec![W::ZERO; shape.iter().product()];
+        let mut out = zeros::<W>(shape.iter().product());
         parallel::rows("avg_pool2d backward", &mut out, area.max(1), 2, |first, part| {
             for (p, to) in part.chunks_exact_mut(area).enumerate() {
                 for (o, value) in from[(first + p) * plane..][..plane].iter().enumerate() {
