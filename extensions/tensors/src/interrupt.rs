@@ -49,9 +49,10 @@ impl<T> OrPanic for Result<T> {
     }
 }
 
+/// Panics with an error's text; an interrupt ends the cell as its host wants. For crates that stand on this one.
 #[track_caller]
 #[cold]
-fn fail(error: &TensorError) -> ! {
+pub fn fail(error: &TensorError) -> ! {
     if let (TensorError::Interrupted { .. }, Some(unwind)) = (error, UNWIND.get()) {
         unwind();
     }
