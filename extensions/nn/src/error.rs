@@ -35,6 +35,16 @@ impl NnError {
         Self::Format { name: name.to_string(), problem: problem.to_string() }
     }
 
+    /// Panics with the text; an interrupt ends the cell as its host wants.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn fail(&self, operation: &str) -> ! {
+        if let Self::Tensor(error) = self {
+            ochre_tensors::interrupt::fail(error);
+        }
+        panic!("{operation}: {self}")
+    }
+
     pub(crate) fn file(operation: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::File { operation, path: path.to_owned(), source }
     }

@@ -1,4 +1,5 @@
 //! Pairs of inputs and targets, row by row.
+use crate::bridge::copy;
 use crate::error::{NnError, Result};
 use crate::random::Random;
 use ochre_tensors::{Device, Tensor};
@@ -34,7 +35,7 @@ impl Dataset {
     /// [`Dataset::new`], with the error as a value.
     pub fn try_new(inputs: &Tensor, targets: &Tensor) -> Result<Self> {
         match (inputs.shape().first(), targets.shape().first()) {
-            (Some(n), Some(m)) if n == m => Ok(Self { inputs: inputs.detach(), targets: targets.detach(), rows: Rows::Range(0..*n), classes: Arc::default() }),
+            (Some(n), Some(m)) if n == m => Ok(Self { inputs: in_rows(inputs)?, targets: in_rows(targets)?, rows: Rows::Range(0..*n), classes: Arc::default() }),
             _ => Err(NnError::Data(format!("Dataset: the inputs {:?} and the targets {:?} have to have the same first dimension: a row for each sample", inputs.shape(), targets.shape()))),
         }
     }
@@ -157,6 +158,11 @@ impl Dataset {
     pub(super) fn stored(&self) -> (&Tensor, &Tensor) {
         (&self.inputs, &self.targets)
     }
+}
+
+/// The elements of a sample beside each other, so that a batch is read in long pieces.
+fn in_rows(tensor: &Tensor) -> Result<Tensor> {
+    if tensor.is_contiguous() { Ok(tensor.detach()) } else { copy(tensor) }
 }
 
 /// Row numbers as a tensor.

@@ -3,7 +3,7 @@ use super::dataset::{Dataset, index};
 use super::transform::{Recipe, Transform};
 use crate::error::{NnError, Result};
 use crate::random::Random;
-use ochre_tensors::{DType, Device, Tensor, no_grad};
+use ochre_tensors::{DType, Device, Tensor, interrupt, no_grad};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -188,6 +188,8 @@ impl Plan {
 
     /// One batch, on the device where the data are.
     fn batch(&self, recipe: &Recipe, rows: &[usize], random: &Random) -> Result<(Tensor, Tensor)> {
+        // Here it is an error that goes to who waits; within an operation it would be a panic of the thread.
+        interrupt::check("Loader")?;
         no_grad(|| {
             let (inputs, targets) = self.data.stored();
             let pictures = inputs.rank() == 4 && inputs.dtype() == DType::U8;
@@ -293,7 +295,7 @@ impl Iterator for Batches {
     fn next(&mut self) -> Option<Self::Item> {
         match self.try_next()? {
             Ok(batch) => Some(batch),
-            Err(error) => panic!("Loader: {error}"),
+            Err(error) => error.fail("Loader"),
         }
     }
 

@@ -36,8 +36,9 @@ pub fn fit(model: &dyn Module, train: &dyn Source, validation: &dyn Source, mut 
         }
     };
     let base = optimizer.rate();
+    let parameters = optimizer.parameters().into_iter().map(|(_, p)| p).collect();
     let history = History { epochs: Vec::new(), end: End::Finished, steps: 0, seconds: 0.0, restored: None, wanted: options.epochs };
-    let mut run = Run { model, loader, validation, optimizer, base, options, history, begun: Instant::now(), best: None, worse: 0, #[cfg(feature = "cells")] id: next_id(), partial: None };
+    let mut run = Run { model, loader, validation, optimizer, parameters, base, options, history, begun: Instant::now(), best: None, worse: 0, #[cfg(feature = "cells")] id: next_id(), partial: None };
     let ended = catch_unwind(AssertUnwindSafe(|| run.all()));
     run.optimizer.set_rate(base);
     run.optimizer.zero_grad();
@@ -65,6 +66,8 @@ struct Run<'a, 'b> {
     loader: Loader,
     validation: Option<Loader>,
     optimizer: &'a mut dyn Optimizer,
+    /// What the optimiser changes.
+    parameters: Vec<Tensor>,
     /// The rate that the schedule is a factor of.
     base: f64,
     options: Fit<'b>,
@@ -129,14 +132,13 @@ impl Run<'_, '_> {
         if !step {
             return;
         }
-        let parameters = self.optimizer.parameters();
         if let Some(most) = self.options.clip {
-            ochre_tensors::clip_grad_norm(&parameters.iter().map(|(_, p)| p).collect::<Vec<_>>(), most);
+            ochre_tensors::clip_grad_norm(&self.parameters.iter().collect::<Vec<_>>(), most);
         }
         if let Err(error) = self.optimizer.try_step() {
-            panic!("fit: {error}");
+            error.fail("fit");
         }
-        parameters.iter().for_each(|(_, p)| p.zero_grad());
+        self.parameters.iter().for_each(Tensor::zero_grad);
         self.history.steps += 1;
     }
 

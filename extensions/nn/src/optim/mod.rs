@@ -56,7 +56,7 @@ macro_rules! inherent {
             #[track_caller]
             pub fn step(&mut self) {
                 if let Err(error) = crate::optim::Optimizer::try_step(self) {
-                    crate::optim::fail(&error);
+                    error.fail("optimiser");
                 }
             }
 
@@ -91,8 +91,3 @@ macro_rules! inherent {
     };
 }
 pub(crate) use inherent;
-
-#[track_caller]
-fn fail(error: &crate::error::NnError) -> ! {
-    panic!("{error}")
-}
