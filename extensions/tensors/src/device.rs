@@ -1,6 +1,5 @@
 //! Where a tensor's elements are.
 
-use crate::TensorError;
 use crate::backend::Backend;
 use crate::error::Result;
 
@@ -22,6 +21,11 @@ impl Device {
     pub fn cuda(number: usize) -> Self {
         Self::Cuda(number)
     }
+
+    /// The first GPU, or the CPU on a host without one; `cuda::why_not` says why there is none.
+    pub fn best() -> Self {
+        if crate::cuda::device_count() > 0 && crate::cuda::cuda(0).is_ok() { Self::Cuda(0) } else { Self::Cpu }
+    }
 }
 
 impl std::fmt::Display for Device {
@@ -37,6 +41,6 @@ impl std::fmt::Display for Device {
 pub fn backend(device: Device) -> Result<&'static dyn Backend> {
     match device {
         Device::Cpu => Ok(&crate::cpu::Cpu),
-        Device::Cuda(_) => Err(TensorError::NoDevice { device, why: "this build has no CUDA".to_owned() }),
+        Device::Cuda(number) => crate::cuda::cuda(number).map(|cuda| cuda as &dyn Backend),
     }
 }

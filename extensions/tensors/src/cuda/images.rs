@@ -54,7 +54,7 @@ macro_rules! images {
         }),*];
     };
 }
-images!();
+images!("unary", "binary", "cast", "move", "reduce", "order", "rows", "norm", "window", "train", "multiply");
 
 /// What the driver is given for a GPU of this compute capability.
 pub(super) fn image(name: &str, capability: (i32, i32)) -> Result<Vec<u8>, String> {
@@ -71,4 +71,41 @@ pub(super) fn image(name: &str, capability: (i32, i32)) -> Result<Vec<u8>, Strin
         code.push(0);
     }
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_kernels_in_the_binary_are_those_of_the_sources() {
+        // FNV-1a of 64 bits over names and texts, as `tests/gpu/ptx.py` computes it.
+        let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels");
+        let mut files: Vec<_> = std::fs::read_dir(&kernels).expect("the kernels").flatten().map(|e| e.path()).collect();
+        files.sort();
+        let of = |ending: &str| files.iter().filter(|f| f.extension().is_some_and(|e| e == ending)).cloned().collect::<Vec<_>>();
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        for file in of("cu").iter().chain(&of("cuh")) {
+            let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+            let text = std::fs::read(file).expect("readable");
+            for byte in name.bytes().chain([0]).chain(text).chain([0]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        let built = std::fs::read_to_string(kernels.join("built/HASH")).expect("built");
+        assert_eq!(built.trim(), format!("{hash:016x}"), "a kernel was changed: run `cargo xtask ptx`");
+    }
+
+    #[test]
+    fn every_module_has_code_for_each_generation() {
+        for module in IMAGES {
+            let text = image(module.name, (12, 0)).expect("PTX");
+            assert!(text.ends_with(&[0]) && String::from_utf8_lossy(&text).contains(".version 8.1"), "{}", module.name);
+            for capability in [(8, 0), (8, 9), (9, 0)] {
+                assert!(image(module.name, capability).expect("machine code").starts_with(b"\x7fELF"), "{}", module.name);
+            }
+            assert!(image(module.name, (7, 5)).is_err());
+        }
+    }
 }

@@ -1,13 +1,139 @@
 //! NVIDIA GPUs: arithmetic by cuBLASLt, cuDNN and our own kernels over the driver's interface, all found at run time.
 //!
 //! ```text
-//! Backend (ops) -> libraries (cuBLASLt, cuBLAS, cuDNN) | images (PTX, machine code) -> driver (context, stream, memory) -> loader
+//! ops (Backend)                                     shapes were checked above
+//!   element, reduce, index, rows, norm, window, train   our kernels (kernels/*.cu, images)
+//!   product -> blas, convolution -> dnn                 libraries, or our kernels where they are missing
+//!   graph                                               a step captured and replayed
+//! driver (context, stream, launches) -> memory (caching allocator), loader (finds libraries)
 //! ```
-//! The only place of this crate that names `cudarc`. One stream per device: the order of calls is the order of effects.
+//! The only place of this crate that names `cudarc`. One stream per device: the order of calls is the order of effects, and memory that is
+//! freed may be handed out at once.
+mod blas;
+mod convolution;
+mod dnn;
 mod driver;
+mod element;
+mod graph;
 mod images;
+mod index;
 mod loader;
 mod memory;
+mod norm;
+mod ops;
+mod product;
+mod reduce;
+mod rows;
+mod shape;
+mod train;
+mod window;
 
 pub use driver::{Block, Gpu};
+pub use graph::{Graph, graph};
 pub use memory::Statistics;
+
+use crate::error::Result;
+use crate::{DType, Device, Layout, Raw, Storage, TensorError};
+use driver::gpu;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+/// One GPU's arithmetic.
+pub struct Cuda {
+    gpu: &'static Gpu,
+    blas: OnceLock<blas::Blas>,
+    dnn: OnceLock<dnn::Dnn>,
+    /// The address of a captured graph's counter while it is captured, else 0.
+    replays: AtomicU64,
+    /// One graph at a time.
+    capturing: Mutex<()>,
+}
+
+/// Whether products and convolutions of f32 may round their inputs to TF32's 10 bits.
+static TF32: AtomicBool = AtomicBool::new(false);
+
+/// Lets matrix products and convolutions of f32 use the tensor cores, which round inputs to TF32 (10 bits after the point): up to eight times as
+/// fast on an H100. Off at first, as PyTorch's `torch.backends.cuda.matmul.allow_tf32`; convolutions follow the same switch here.
+pub fn allow_tf32(yes: bool) {
+    TF32.store(yes, Ordering::Relaxed);
+}
+
+/// What [`allow_tf32`] was set to.
+pub fn tf32_is_allowed() -> bool {
+    TF32.load(Ordering::Relaxed)
+}
+
+/// How many GPUs can be used; 0 on a host without an NVIDIA driver.
+pub fn device_count() -> usize {
+    driver::count()
+}
+
+/// Why there is no GPU, in a sentence for the user; `None` where there is one.
+pub fn why_not() -> Option<String> {
+    match loader::driver() {
+        Err(why) => Some(why.to_owned()),
+        Ok(()) => gpu(0).err().map(|error| error.to_string()),
+    }
+}
+
+/// A GPU's arithmetic, opened at its first use.
+pub fn cuda(number: usize) -> Result<&'static Cuda> {
+    static OPEN: Mutex<Vec<&'static Cuda>> = Mutex::new(Vec::new());
+    let gpu = gpu(number)?;
+    let mut open = OPEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(found) = open.iter().find(|c| c.gpu.number == number) {
+        return Ok(found);
+    }
+    let new: &'static Cuda = Box::leak(Box::new(Cuda { gpu, blas: OnceLock::new(), dnn: OnceLock::new(), replays: AtomicU64::new(0), capturing: Mutex::new(()) }));
+    open.push(new);
+    Ok(new)
+}
+
+impl Cuda {
+    /// The device: its name, memory and statistics.
+    pub fn gpu(&self) -> &'static Gpu {
+        self.gpu
+    }
+
+    /// Which libraries are used, for those who wonder why something is slow: `cuBLASLt, cuBLAS, cuDNN 91002` or what is missing.
+    pub fn libraries(&self) -> String {
+        let blas = self.blas().describe();
+        let dnn = self.dnn().describe();
+        format!("{blas}, {dnn}")
+    }
+
+    fn blas(&self) -> &blas::Blas {
+        self.blas.get_or_init(|| blas::Blas::open(self.gpu))
+    }
+
+    fn dnn(&self) -> &dnn::Dnn {
+        self.dnn.get_or_init(|| dnn::Dnn::open(self.gpu))
+    }
+
+    /// A row-major tensor with whatever its memory holds.
+    fn fresh(&self, dtype: DType, shape: &[usize]) -> Result<Raw> {
+        let block = self.gpu.allocate(dtype, shape)?;
+        Ok(Raw { storage: Storage::Cuda(block), layout: Layout::contiguous(shape), dtype })
+    }
+
+    /// Where a tensor's first element lies on the device.
+    fn address(&self, x: &Raw) -> Result<u64> {
+        match &x.storage {
+            Storage::Cuda(block) if block.gpu.number == self.gpu.number => {
+                self.gpu.touch(block);
+                Ok(block.address + (x.layout.offset * x.dtype.size()) as u64)
+            }
+            _ => Err(TensorError::Devices { operation: "an operation on the GPU", left: x.device(), right: self.gpu.device() }),
+        }
+    }
+
+    /// The counter of the graph that is captured, for kernels that differ from replay to replay; 0 outside.
+    fn replays(&self) -> u64 {
+        self.replays.load(Ordering::Relaxed)
+    }
+
+    /// An error of a library, in its own number.
+    fn library_error(&self, operation: &'static str, message: String) -> TensorError {
+        TensorError::Library { operation, device: Device::Cuda(self.gpu.number), message }
+    }
+}

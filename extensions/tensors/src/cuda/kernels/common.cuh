@@ -42,6 +42,15 @@ DEVICE float half_to_float(f16 h) { float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f)
 DEVICE f16 float_to_half(float f) { f16 h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h.bits) : "f"(f)); return h; }
 DEVICE f16 double_to_half(double f) { f16 h; asm("cvt.rn.f16.f64 %0, %1;" : "=h"(h.bits) : "d"(f)); return h; }
 DEVICE bf16 float_to_bfloat(float f) { bf16 h; asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(h.bits) : "f"(f)); return h; }
+#else
+DEVICE float half_to_float(f16 h) { _Float16 x; memcpy(&x, &h, 2); return (float)x; }
+DEVICE f16 float_to_half(float f) { _Float16 x = (_Float16)f; f16 h; memcpy(&h, &x, 2); return h; }
+DEVICE f16 double_to_half(double f) { _Float16 x = (_Float16)f; f16 h; memcpy(&h, &x, 2); return h; }
+DEVICE bf16 float_to_bfloat(float f) {
+    u32 bits = float_to_bits(f);
+    if (f != f) return bf16{0x7fff};
+    return bf16{(unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}
 #endif
 
 template <class T> struct Wide { typedef i64 type; };

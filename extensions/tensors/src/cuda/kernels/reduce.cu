@@ -34,6 +34,16 @@ struct Min {
     template <class W> DEVICE W join(W a, W b) { return a < b || a != a ? a : b; }
 };
 
+// Of 0 and 1.
+struct Any {
+    template <class W> DEVICE W start() { return 0; }
+    template <class W> DEVICE W join(W a, W b) { return a > b ? a : b; }
+};
+struct All {
+    template <class W> DEVICE W start() { return 1; }
+    template <class W> DEVICE W join(W a, W b) { return a < b ? a : b; }
+};
+
 // One row of threads (blockDim.x, a power of two) makes one result, or one part of it; blockDim.y results to a block. For rows that lie together.
 template <class T, class R, class W, class Op, bool TRUTH> DEVICE void by_rows(const ReduceArgs &a) {
     u64 result = (u64)blockIdx.x * blockDim.y + threadIdx.y, part = blockIdx.y;
@@ -87,7 +97,7 @@ template <class T, class R, class W, class Op, bool TRUTH> DEVICE void by_column
     WIDE_KERNEL(name##_finish_##T, ReduceArgs) { by_rows<Wide<T>::type, R, Wide<T>::type, Op, false>(a); }
 #define OF_FLOAT(T) REDUCTION(sum, T, T, Sum, false) REDUCTION(prod, T, T, Product, false)
 #define OF_INTEGER(T) REDUCTION(sum, T, i64, Sum, false) REDUCTION(prod, T, i64, Product, false)
-#define OF_ALL(T) REDUCTION(max, T, T, Max, false) REDUCTION(min, T, T, Min, false) REDUCTION(any, T, boolean, Max, true) REDUCTION(all, T, boolean, Min, true)
+#define OF_ALL(T) REDUCTION(max, T, T, Max, false) REDUCTION(min, T, T, Min, false) REDUCTION(any, T, boolean, Any, true) REDUCTION(all, T, boolean, All, true)
 FLOATS(OF_FLOAT)
 INTEGERS(OF_INTEGER)
 OF_INTEGER(boolean)

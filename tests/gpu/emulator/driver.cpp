@@ -1,0 +1,236 @@
+// A libcuda.so.1 whose one GPU is the CPU: for tests of everything between a tensor's operation and its kernel on machines without a GPU.
+// It does what the real one does for the calls that `extensions/tensors/src/cuda` makes, and no more.
+#include "emulate.h"
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <string>
+#include <ucontext.h>
+#include <vector>
+
+Place3 threadIdx, blockIdx, blockDim, gridDim;
+
+static std::map<std::string, Kernel> &kernels() {
+    static std::map<std::string, Kernel> all;
+    return all;
+}
+void register_kernel(Kernel kernel) { kernels()[kernel.name] = kernel; }
+
+// ---- threads of a block as fibers ------------------------------------------------------------------------------------------------------
+namespace {
+enum State { RUNNING, AT_BLOCK, AT_WARP, ENDED };
+struct Fiber {
+    ucontext_t context;
+    State state;
+    int value;
+    Place3 place;
+};
+const size_t STACK = 128 << 10;
+Fiber fibers[1024];
+char *stacks;
+ucontext_t scheduler;
+int current;
+const Kernel *running;
+const void *argument;
+
+void body() {
+    running->run(argument);
+    fibers[current].state = ENDED;
+    swapcontext(&fibers[current].context, &scheduler);
+}
+void wait_at(State state) {
+    fibers[current].state = state;
+    swapcontext(&fibers[current].context, &scheduler);
+}
+[[noreturn]] void broken(const char *what) {
+    fprintf(stderr, "kernel %s: %s\n", running->name, what);
+    abort();
+}
+
+void run_block() {
+    int threads = blockDim.x * blockDim.y * blockDim.z;
+    if (!stacks) stacks = (char *)malloc(STACK * 1024);
+    for (int t = 0; t < threads; t++) {
+        Fiber &f = fibers[t];
+        f.state = RUNNING;
+        f.place = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
+        getcontext(&f.context);
+        f.context.uc_stack.ss_sp = stacks + STACK * t;
+        f.context.uc_stack.ss_size = STACK;
+        f.context.uc_link = nullptr;
+        makecontext(&f.context, body, 0);
+    }
+    for (;;) {
+        int at_block = 0, ended = 0;
+        for (current = 0; current < threads; current++) {
+            if (fibers[current].state == RUNNING) {
+                threadIdx = fibers[current].place;
+                swapcontext(&scheduler, &fibers[current].context);
+            }
+        }
+        bool moved = false;
+        for (int warp = 0; warp < threads; warp += 32) {
+            int last = warp + 32 < threads ? warp + 32 : threads, waiting = 0;
+            for (int t = warp; t < last; t++) waiting += fibers[t].state == AT_WARP;
+            if (waiting == 0) continue;
+            if (waiting != 32) broken("a shuffle that not all threads of a warp reach");
+            for (int t = warp; t < last; t++) fibers[t].state = RUNNING;
+            moved = true;
+        }
+        for (int t = 0; t < threads; t++) {
+            at_block += fibers[t].state == AT_BLOCK;
+            ended += fibers[t].state == ENDED;
+        }
+        if (ended == threads) return;
+        if (moved) continue;
+        if (at_block != threads) broken("a barrier that not all threads of a block reach");
+        for (int t = 0; t < threads; t++) fibers[t].state = RUNNING;
+    }
+}
+}
+
+void __syncthreads() { wait_at(AT_BLOCK); }
+int __shfl_xor_sync(unsigned, int value, int lanes) {
+    int me = current;
+    fibers[me].value = value;
+    wait_at(AT_WARP);
+    int other = fibers[(me & ~31) | ((me ^ lanes) & 31)].value;
+    // Nobody changes a value before all have read.
+    wait_at(AT_WARP);
+    return other;
+}
+
+static void run_grid(const Kernel &kernel, const std::vector<char> &bytes, Place3 grid, Place3 block) {
+    running = &kernel;
+    argument = bytes.data();
+    gridDim = grid;
+    blockDim = block;
+    for (unsigned z = 0; z < grid.z; z++)
+        for (unsigned y = 0; y < grid.y; y++)
+            for (unsigned x = 0; x < grid.x; x++) {
+                blockIdx = {x, y, z};
+                run_block();
+            }
+}
+
+// ---- the driver's calls ----------------------------------------------------------------------------------------------------------------
+typedef int Result;
+typedef unsigned long long Pointer;
+enum { OK = 0, INVALID = 1, NO_MEMORY = 2, NOT_FOUND = 500, IN_CAPTURE = 900 };
+
+static bool capturing;
+static std::vector<std::function<void()>> recorded;
+typedef std::vector<std::function<void()>> Graph;
+static Result submit(std::function<void()> work) {
+    if (capturing) recorded.push_back(work);
+    else work();
+    return OK;
+}
+static size_t total() {
+    const char *set = getenv("OCHRE_EMULATED_MEMORY");
+    return set ? strtoull(set, nullptr, 10) : (size_t)2 << 30;
+}
+static size_t used;
+static std::map<Pointer, size_t> memory;
+static bool owns(Pointer at, size_t bytes) {
+    auto after = memory.upper_bound(at);
+    if (after == memory.begin()) return false;
+    --after;
+    return at + bytes <= after->first + after->second;
+}
+
+extern "C" {
+Result cuInit(unsigned) { return OK; }
+Result cuDriverGetVersion(int *version) { *version = 13000; return OK; }
+Result cuDeviceGetCount(int *count) { *count = 1; return OK; }
+Result cuDeviceGet(int *device, int number) { *device = number; return OK; }
+Result cuDeviceGetName(char *name, int size, int) { snprintf(name, size, "the CPU as a GPU"); return OK; }
+Result cuDeviceGetAttribute(int *value, int which, int) {
+    // Few multiprocessors, so that small tests cut work into parts, too.
+    *value = which == 75 ? 9 : which == 76 ? 0 : which == 16 ? 16 : 1;
+    return OK;
+}
+Result cuDevicePrimaryCtxRetain(void **context, int) { *context = (void *)1; return OK; }
+Result cuCtxSetCurrent(void *) { return OK; }
+Result cuStreamCreate(void **stream, unsigned) { *stream = (void *)1; return OK; }
+Result cuStreamSynchronize(void *) { return capturing ? IN_CAPTURE : OK; }
+Result cuMemHostAlloc(void **memory, size_t bytes, unsigned) { *memory = calloc(1, bytes); return OK; }
+Result cuMemHostGetDevicePointer_v2(Pointer *device, void *host, unsigned) { *device = (Pointer)host; return OK; }
+Result cuMemGetInfo_v2(size_t *left, size_t *all) { *all = total(); *left = *all - used; return OK; }
+Result cuMemAlloc_v2(Pointer *at, size_t bytes) {
+    if (used + bytes > total()) return NO_MEMORY;
+    void *block = aligned_alloc(512, (bytes + 511) / 512 * 512);
+    if (!block) return NO_MEMORY;
+    // Nobody may count on zeros: this is a NaN of most types.
+    memset(block, 0xff, bytes);
+    memory[(Pointer)block] = bytes;
+    used += bytes;
+    *at = (Pointer)block;
+    return OK;
+}
+Result cuMemFree_v2(Pointer at) {
+    auto found = memory.find(at);
+    if (found == memory.end()) return INVALID;
+    used -= found->second;
+    memory.erase(found);
+    free((void *)at);
+    return OK;
+}
+Result cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, void *) {
+    if (capturing) return IN_CAPTURE;
+    if (!owns(to, bytes)) return INVALID;
+    memcpy((void *)to, from, bytes);
+    return OK;
+}
+Result cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, void *) {
+    if (capturing) return IN_CAPTURE;
+    if (!owns(from, bytes)) return INVALID;
+    memcpy(to, (void *)from, bytes);
+    return OK;
+}
+Result cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, size_t bytes, void *) {
+    if (!owns(to, bytes) || !owns(from, bytes)) return INVALID;
+    return submit([=] { memmove((void *)to, (void *)from, bytes); });
+}
+Result cuMemsetD8Async(Pointer to, unsigned char value, size_t bytes, void *) {
+    if (bytes && !owns(to, bytes)) return INVALID;
+    return submit([=] { memset((void *)to, value, bytes); });
+}
+Result cuModuleLoadData(void **module, const void *) { *module = (void *)1; return OK; }
+Result cuModuleGetFunction(void **function, void *, const char *name) {
+    auto found = kernels().find(name);
+    if (found == kernels().end()) return NOT_FOUND;
+    *function = (void *)&found->second;
+    return OK;
+}
+Result cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void *, void **arguments, void **) {
+    const Kernel &kernel = *(const Kernel *)function;
+    if (bx * by * bz > 1024 || gy > 65535 || gz > 65535 || !gx || !gy || !gz) return INVALID;
+    std::vector<char> bytes((char *)arguments[0], (char *)arguments[0] + kernel.bytes);
+    return submit([=, &kernel] { run_grid(kernel, bytes, {gx, gy, gz}, {bx, by, bz}); });
+}
+Result cuStreamBeginCapture_v2(void *, int) {
+    if (capturing) return INVALID;
+    capturing = true;
+    recorded.clear();
+    return OK;
+}
+Result cuStreamEndCapture(void *, void **graph) {
+    capturing = false;
+    *graph = new Graph(recorded);
+    recorded.clear();
+    return OK;
+}
+Result cuGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long) { *executable = new Graph(*(Graph *)graph); return OK; }
+Result cuGraphDestroy(void *graph) { delete (Graph *)graph; return OK; }
+Result cuGraphExecDestroy(void *graph) { delete (Graph *)graph; return OK; }
+Result cuGraphLaunch(void *graph, void *) {
+    for (auto &work : *(Graph *)graph) work();
+    return OK;
+}
+Result cuGetErrorString(int code, const char **text) {
+    *text = code == NO_MEMORY ? "out of memory" : code == IN_CAPTURE ? "operation not permitted when stream is capturing" : "invalid argument";
+    return OK;
+}
+}
