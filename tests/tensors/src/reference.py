@@ -6,6 +6,7 @@ differentiated, with sin(1.7 i + 0.3) coming in as the gradient of the i-th elem
 import json
 import math
 import sys
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ def names(tensors):
 
 
 def results(expression, tensors):
-    value = eval(expression, names(tensors))
+    value = eval(f"({expression})", names(tensors))
     return list(value) if isinstance(value, (tuple, list)) else [value]
 
 
@@ -57,13 +58,17 @@ def computed(case):
 
 
 def main():
+    # Its advice is for who writes new code.
+    warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    answers = []
+    answers, failures = [], []
     for case in json.load(sys.stdin)["cases"]:
         try:
             answers.append(computed(case))
         except Exception as error:
-            sys.exit(f"{case['name']}: {case['torch']}: {error!r}")
+            failures.append(f"{case['name']}: {case['torch']}: {error!r}")
+    if failures:
+        sys.exit("\n".join(failures))
     json.dump({"version": torch.__version__, "answers": answers}, sys.stdout)
 
 

@@ -42,7 +42,7 @@ fn allowed_places(q: &Tensor, k: &Tensor, mask: Option<&Tensor>, causal: bool) -
     if !causal {
         return given;
     }
-    let count = |size: usize| Tensor::arange(0.0, size as f64, 1.0).to_device(&q.device());
+    let count = |size: usize| Tensor::arange(0, size as i64, 1).to_device(&q.device());
     let before = count(q.dim(-2)).unsqueeze(1).ge(&count(k.dim(-2)).unsqueeze(0));
     Some(match given {
         Some(given) => given.logical_and(&before),

@@ -48,7 +48,7 @@ fn one_hot(indices: &Tensor, classes: usize) -> Result<Tensor> {
             return Err(misfit("one_hot", format!("indices from {least} to {greatest} do not fit into {classes} classes")));
         }
     }
-    let places = Tensor::arange(0.0, classes as f64, 1.0).to_dtype(DType::I64).to_device(&indices.device());
+    let places = Tensor::arange(0, classes as i64, 1).to_device(&indices.device());
     let shape = [indices.shape(), &[classes]].concat();
     let (left, right) = (indices.unsqueeze(-1).expand(&shape), places.expand(&shape));
     Ok(Tensor::from_raw(device.cast(&device.compare(Compare::Eq, &left.raw(), &right.raw())?, DType::I64)?))

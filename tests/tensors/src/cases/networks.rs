@@ -1,6 +1,7 @@
 //! Matrix products, convolutions, pooling, normalisation, attention, losses.
 use crate::case::*;
 use ochre_tensors::backend::Scaling;
+use ochre_tensors::Tensor;
 use ochre_tensors::functional::{self, ConvOptions, CrossEntropy, PoolOptions, Reduction};
 
 fn conv() -> ConvOptions {
@@ -9,6 +10,11 @@ fn conv() -> ConvOptions {
 
 fn pool(kernel: usize) -> PoolOptions {
     PoolOptions::new(kernel)
+}
+
+/// 0.5, 1, 1.5, …: without a gradient, as PyTorch has none for weights of classes.
+fn weights(like: &Tensor, count: usize) -> Tensor {
+    Tensor::linspace(0.5, 0.5 * count as f64, count).to_dtype(like.dtype()).to_device(&like.device())
 }
 
 /// Layers.
@@ -107,10 +113,10 @@ fn norms() -> Vec<Case> {
             "batch_norm evaluated",
             &[pictures(), floats(&[4]), floats(&[4])],
             |x| {
-                let running = ochre_tensors::Tensor::linspace(0.5, 1.5, 4).to_device(&x[0].device());
+                let running = Tensor::linspace(0.5, 2.0, 4).to_device(&x[0].device());
                 vec![x[0].batch_norm(Some(&x[1]), Some(&x[2]), Some((&running, &running)), 1e-5)]
             },
-            "F.batch_norm(a, torch.linspace(0.5, 1.5, 4).to(a.dtype), torch.linspace(0.5, 1.5, 4).to(a.dtype), b, c, False, 0.1, 1e-5)",
+            "F.batch_norm(a, torch.linspace(0.5, 2.0, 4).to(a.dtype), torch.linspace(0.5, 2.0, 4).to(a.dtype), b, c, False, 0.1, 1e-5)",
         )
         .looser(16.0),
         values(
@@ -184,9 +190,9 @@ pub fn losses() -> Vec<Case> {
         .looser(8.0),
         smooth(
             "cross_entropy_with weights",
-            &[logits(), classes(), between(&[5], 0.5, 2.0)],
-            |x| vec![functional::cross_entropy_with(&x[0], &x[1], &CrossEntropy { weight: Some(x[2].detach()), smoothing: 0.2, ..Default::default() })],
-            "F.cross_entropy(a, b, c.detach(), label_smoothing=0.2)",
+            &[logits(), classes()],
+            |x| vec![functional::cross_entropy_with(&x[0], &x[1], &CrossEntropy { weight: Some(weights(&x[0], 5)), smoothing: 0.2, ..Default::default() })],
+            "F.cross_entropy(a, b, torch.linspace(0.5, 2.5, 5, dtype=a.dtype), label_smoothing=0.2)",
         )
         .looser(8.0),
         smooth(
@@ -205,9 +211,9 @@ pub fn losses() -> Vec<Case> {
         .looser(4.0),
         smooth(
             "cross_entropy_with smoothed shares",
-            &[logits(), shares(&[4, 5]), between(&[5], 0.5, 2.0)],
-            |x| vec![functional::cross_entropy_with(&x[0], &x[1], &CrossEntropy { weight: Some(x[2].detach()), smoothing: 0.1, ..Default::default() })],
-            "F.cross_entropy(a, b, c.detach(), label_smoothing=0.1)",
+            &[logits(), shares(&[4, 5])],
+            |x| vec![functional::cross_entropy_with(&x[0], &x[1], &CrossEntropy { weight: Some(weights(&x[0], 5)), smoothing: 0.1, ..Default::default() })],
+            "F.cross_entropy(a, b, torch.linspace(0.5, 2.5, 5, dtype=a.dtype), label_smoothing=0.1)",
         )
         .looser(8.0),
         smooth("nll_loss", &[floats(&[4, 5]), classes()], |x| vec![functional::nll_loss(&x[0], &x[1])], "F.nll_loss(a, b)").looser(2.0),
@@ -224,9 +230,9 @@ pub fn losses() -> Vec<Case> {
         smooth("bce_with_logits large", &[between(&[3, 4], -60.0, 60.0), between(&[3, 4], 0.0, 1.0)], |x| vec![functional::bce_with_logits(&x[0], &x[1])], "F.binary_cross_entropy_with_logits(a, b)").looser(30.0),
         smooth(
             "bce_with_logits_with weights",
-            &[floats(&[3, 4]), between(&[3, 4], 0.0, 1.0), between(&[4], 0.5, 2.0)],
-            |x| vec![functional::bce_with_logits_with(&x[0], &x[1], Some(&x[2]), Reduction::Sum)],
-            "F.binary_cross_entropy_with_logits(a, b, pos_weight=c, reduction='sum')",
+            &binary(),
+            |x| vec![functional::bce_with_logits_with(&x[0], &x[1], Some(&weights(&x[0], 4)), Reduction::Sum)],
+            "F.binary_cross_entropy_with_logits(a, b, pos_weight=torch.linspace(0.5, 2.0, 4, dtype=a.dtype), reduction='sum')",
         )
         .looser(8.0),
         smooth("binary_cross_entropy", &[between(&[3, 4], 0.1, 0.9), between(&[3, 4], 0.0, 1.0)], |x| vec![functional::binary_cross_entropy(&x[0], &x[1])], "F.binary_cross_entropy(a, b)").looser(8.0),
