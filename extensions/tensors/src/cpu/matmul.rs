@@ -1,6 +1,8 @@
 //! Products of matrices and of stacks of them.
 use super::access::{Load, elements, fresh, zeros};
-use super::gemm::{Columns, Place, Rows, products};
+use super::gemm::{Columns, Multiply, Place, Rows, products};
+use super::matvec::matvec;
+use super::interleave::interleave;
 use super::number::each_real;
 use crate::error::Result;
 use crate::{DType, Layout, Raw};
@@ -14,22 +16,36 @@ pub struct Matrix<'a, W> {
     pub strides: [usize; 2],
 }
 
-impl<W: Copy> Rows<W> for Matrix<'_, W> {
+impl<W: Copy + Default> Rows<W> for Matrix<'_, W> {
     fn block<'a>(&'a self, [i0, i1]: [usize; 2], [k0, k1]: [usize; 2], tile: usize, scratch: &'a mut Vec<W>) -> &'a [W] {
-        scratch.clear();
-        let [row, step] = self.strides;
+        let ([row, step], steps) = (self.strides, k1 - k0);
+        let to = sized(scratch, (i1 - i0) * steps);
         for i in (i0..i1).step_by(tile) {
             let rows = (i1 - i).min(tile);
             let from = &self.data[i * row + k0 * step..];
-            if row == 1 {
-                (0..k1 - k0).for_each(|p| scratch.extend_from_slice(&from[p * step..p * step + rows]));
-            } else {
-                // Eight rows at a time are read along, and written side by side.
-                (0..k1 - k0).for_each(|p| scratch.extend((0..rows).map(|r| from[r * row + p * step])));
+            let to = &mut to[(i - i0) * steps..][..rows * steps];
+            if step == 1 {
+                interleave(from, row, [rows, steps], to, rows);
+                continue;
+            }
+            for (p, to) in to.chunks_exact_mut(rows).enumerate() {
+                if row == 1 {
+                    to.copy_from_slice(&from[p * step..p * step + rows]);
+                } else {
+                    to.iter_mut().enumerate().for_each(|(r, to)| *to = from[r * row + p * step]);
+                }
             }
         }
-        scratch
+        to
     }
+}
+
+/// The first `len` elements of memory that grows where it has to.
+pub fn sized<W: Copy + Default>(scratch: &mut Vec<W>, len: usize) -> &mut [W] {
+    if scratch.len() < len {
+        scratch.resize(len, W::default());
+    }
+    &mut scratch[..len]
 }
 
 impl<W: Copy + Default> Columns<W> for Matrix<'_, W> {
@@ -39,12 +55,13 @@ impl<W: Copy + Default> Columns<W> for Matrix<'_, W> {
         if column == 1 {
             for (p, to) in to.chunks_exact_mut(width).take(k1 - k0).enumerate() {
                 to[..count].copy_from_slice(&from[p * step..p * step + count]);
-                to[count..].fill(W::default());
             }
             return;
         }
+        if step == 1 {
+            return interleave(from, column, [count, k1 - k0], to, width);
+        }
         for (p, to) in to.chunks_exact_mut(width).take(k1 - k0).enumerate() {
-            to[count..].fill(W::default());
             for (j, to) in to[..count].iter_mut().enumerate() {
                 *to = from[p * step + j * column];
             }
@@ -70,10 +87,24 @@ pub fn matmul(a: &Raw, b: &Raw) -> Result<Raw> {
             let (right, right_layout) = operand::<W>(b)?;
             let (left_at, right_at) = (offsets(&left_layout), offsets(&right_layout));
             let (left, right) = (|i: usize| matrix(&left, &left_layout, left_at[i]), |i: usize| matrix(&right, &right_layout, right_at[i]));
-            products("matmul", count, [m, n, k], left, right, (&mut out, Place::matrix(0, n), m * n), false)?;
+            if !(count == 1 && (m == 1 || n == 1) && with_vector(&left(0), &right(0), [m, n, k], &mut out)?) {
+                products("matmul", count, [m, n, k], left, right, (&mut out, Place::matrix(0, n), m * n), false)?;
+            }
         }
         W::store(out, a.dtype, &shape)
     })
+}
+
+/// One side is a vector: whether that was used.
+fn with_vector<W: Multiply>(left: &Matrix<'_, W>, right: &Matrix<'_, W>, [m, n, k]: [usize; 3], out: &mut [W]) -> Result<bool> {
+    let ([_, step], [down, across]) = (left.strides, right.strides);
+    if n == 1 && (down == 1 || k == 1) {
+        return matvec(*left, &right.data[..k], out);
+    }
+    if m == 1 && (step == 1 || k == 1) {
+        return matvec(Matrix { data: right.data, strides: [across, down] }, &left.data[..k], out);
+    }
+    Ok(false)
 }
 
 /// A tensor's elements with their layout: as they lie if they compute in their own type, else converted.

@@ -16,11 +16,13 @@ mod copy;
 mod element;
 mod gemm;
 mod index;
+mod interleave;
 mod interpolate;
 mod layernorm;
 mod level;
 mod math;
 mod matmul;
+mod matvec;
 mod number;
 mod optimise;
 mod parallel;
@@ -31,6 +33,8 @@ pub(crate) mod recycle;
 mod reduce;
 mod softmax;
 mod sort;
+#[cfg(test)]
+mod tests;
 mod unary;
 mod walk;
 

@@ -1,6 +1,8 @@
 //! Pictures as columns of matrices: what `conv.rs` hands to `gemm.rs`.
 use super::gemm::{Columns, Rows};
+use super::interleave::interleave;
 use super::level::{self, Job, Level};
+use super::matmul::sized;
 use super::number::Wide;
 use super::recycle::Lent;
 use crate::Element;
@@ -94,17 +96,9 @@ impl Frame {
         out
     }
 
-    /// `to[x][c] = from[c][x]`, in blocks of channels, so that what is written stays in the cache.
+    /// `to[x][c] = from[c][x]`
     fn turn<W: Wide>(&self, from: &[W], to: &mut [W]) {
-        let area = self.size[0] * self.size[1];
-        for c0 in (0..self.c).step_by(CHUNK) {
-            let channels = CHUNK.min(self.c - c0);
-            for (x, pixel) in to.chunks_exact_mut(self.c).enumerate() {
-                for (c, to) in pixel[c0..c0 + channels].iter_mut().enumerate() {
-                    *to = from[(c0 + c) * area + x];
-                }
-            }
-        }
+        interleave(from, self.size[0] * self.size[1], [self.c, to.len() / self.c], to, self.c);
     }
 
     /// Adds columns `[(c, ky, kx)][place]` of a group to a picture, each element to where it came from.
@@ -153,14 +147,23 @@ pub struct Patches<'a, W> {
     data: &'a [W],
     frame: &'a Frame,
     reach: [usize; 2],
-    channels: [usize; 2],
+    /// The group's first.
+    channel: usize,
+    /// How far each step is from a patch's first element.
+    offsets: Vec<usize>,
 }
 
 impl<'a, W> Patches<'a, W> {
     /// Of one group's channels.
     pub fn new(frame: &'a Frame, padded: &'a [W], group: usize, groups: usize) -> Self {
-        let count = frame.c / groups;
-        Self { data: padded, frame, reach: frame.reach(), channels: [group * count, (group + 1) * count] }
+        let (count, [height, line], [kh, kw]) = (frame.c / groups, frame.reach(), frame.kernel);
+        let mut offsets = Vec::with_capacity(frame.steps(groups));
+        for c in 0..count {
+            for ky in 0..kh {
+                offsets.extend((0..kw).map(|kx| (c * height + ky * frame.dilation[0]) * line + kx * frame.dilation[1]));
+            }
+        }
+        Self { data: padded, frame, reach: [height, line], channel: group * count, offsets }
     }
 }
 
@@ -170,39 +173,37 @@ type Runs = SmallVec<[[usize; 3]; 64]>;
 impl<W: Wide> Columns<W> for Patches<'_, W> {
     fn pack(&self, [k0, k1]: [usize; 2], j0: usize, count: usize, width: usize, to: &mut [W]) {
         let (frame, [height, line]) = (self.frame, self.reach);
-        let ([oh, ow], [kh, kw]) = (frame.out, frame.kernel);
+        let [oh, ow] = frame.out;
         let mut runs = Runs::new();
         let mut done = 0;
         while done < count {
             let j = j0 + done;
             let (n, y, x) = (j / (oh * ow), j / ow % oh, j % ow);
             let len = (ow - x).min(count - done);
-            let base = ((n * frame.c + self.channels[0]) * height + y * frame.stride[0]) * line + x * frame.stride[1];
+            let base = ((n * frame.c + self.channel) * height + y * frame.stride[0]) * line + x * frame.stride[1];
             runs.push([done, base, len]);
             done += len;
         }
-        let offset = |k: usize| ((k / (kh * kw)) * height + k / kw % kh * frame.dilation[0]) * line + k % kw * frame.dilation[1];
-        level::run(PackRuns { data: self.data, runs: &runs, steps: [k0, k1], offset, stride: frame.stride[1], width, to });
+        level::run(PackRuns { data: self.data, runs: &runs, offsets: &self.offsets[k0..k1], stride: frame.stride[1], width, to });
     }
 }
 
-struct PackRuns<'a, W, F> {
+struct PackRuns<'a, W> {
     data: &'a [W],
     runs: &'a [[usize; 3]],
-    steps: [usize; 2],
-    offset: F,
+    offsets: &'a [usize],
     stride: usize,
     width: usize,
     to: &'a mut [W],
 }
 
-impl<W: Wide, F: Fn(usize) -> usize> Job for PackRuns<'_, W, F> {
+impl<W: Wide> Job for PackRuns<'_, W> {
     type Out = ();
     #[inline(always)]
     fn run<L: Level>(self) {
-        let Self { data, runs, steps: [k0, k1], offset, stride, width, to } = self;
-        for (p, k) in (k0..k1).enumerate() {
-            let from = &data[offset(k)..];
+        let Self { data, runs, offsets, stride, width, to } = self;
+        for (p, offset) in offsets.iter().enumerate() {
+            let from = &data[*offset..];
             let row = &mut to[p * width..];
             for [at, base, len] in runs {
                 if stride == 1 {
@@ -233,20 +234,29 @@ fn copy_run<W: Copy>(from: &[W], to: &mut [W], len: usize) {
 pub struct Pixels<'a, W> {
     data: &'a [W],
     frame: &'a Frame,
-    reach: [usize; 2],
+    /// Pixels in a line of the padded picture.
+    line: usize,
     channels: [usize; 2],
+    /// Where the patch of each place begins.
+    offsets: Vec<usize>,
 }
 
 impl<'a, W> Pixels<'a, W> {
     /// Of one group's channels.
     pub fn new(frame: &'a Frame, pixels: &'a [W], group: usize, groups: usize) -> Self {
-        let count = frame.c / groups;
-        Self { data: pixels, frame, reach: frame.reach(), channels: [group * count, (group + 1) * count] }
+        let (count, [height, line], [oh, ow]) = (frame.c / groups, frame.reach(), frame.out);
+        let mut offsets = Vec::with_capacity(frame.n * oh * ow);
+        for n in 0..frame.n {
+            for y in 0..oh {
+                offsets.extend((0..ow).map(|x| ((n * height + y * frame.stride[0]) * line + x * frame.stride[1]) * frame.c));
+            }
+        }
+        Self { data: pixels, frame, line, channels: [group * count, (group + 1) * count], offsets }
     }
 }
 
 impl<W: Wide> Columns<W> for Pixels<'_, W> {
-    fn pack(&self, steps: [usize; 2], j0: usize, count: usize, width: usize, to: &mut [W]) {
+    fn pack(&self, [k0, k1]: [usize; 2], j0: usize, count: usize, width: usize, to: &mut [W]) {
         let frame = self.frame;
         let cg = self.channels[1] - self.channels[0];
         let mut runs = Runs::new();
@@ -256,13 +266,11 @@ impl<W: Wide> Columns<W> for Pixels<'_, W> {
             let (k, c) = (j / cg, j % cg);
             let len = (cg - c).min(count - done);
             let (ky, kx) = (k / frame.kernel[1], k % frame.kernel[1]);
-            let base = (ky * frame.dilation[0] * self.reach[1] + kx * frame.dilation[1]) * frame.c + self.channels[0] + c;
+            let base = (ky * frame.dilation[0] * self.line + kx * frame.dilation[1]) * frame.c + self.channels[0] + c;
             runs.push([done, base, len]);
             done += len;
         }
-        let ([height, line], [oh, ow]) = (self.reach, frame.out);
-        let offset = |p: usize| ((p / (oh * ow) * height + p / ow % oh * frame.stride[0]) * line + p % ow * frame.stride[1]) * frame.c;
-        level::run(PackRuns { data: self.data, runs: &runs, steps, offset, stride: 1, width, to });
+        level::run(PackRuns { data: self.data, runs: &runs, offsets: &self.offsets[k0..k1], stride: 1, width, to });
     }
 }
 
@@ -274,20 +282,22 @@ pub struct Gradients<'a, W> {
     pub picture: usize,
 }
 
-impl<W: Copy> Rows<W> for Gradients<'_, W> {
+impl<W: Copy + Default> Rows<W> for Gradients<'_, W> {
     fn block<'a>(&'a self, [i0, i1]: [usize; 2], [k0, k1]: [usize; 2], tile: usize, scratch: &'a mut Vec<W>) -> &'a [W] {
-        scratch.clear();
+        let steps = k1 - k0;
+        let to = sized(scratch, (i1 - i0) * steps);
         for i in (i0..i1).step_by(tile) {
             let rows = (i1 - i).min(tile);
+            let to = &mut to[(i - i0) * steps..][..rows * steps];
             let mut k = k0;
             while k < k1 {
                 let (n, p) = (k / self.plane, k % self.plane);
                 let len = (self.plane - p).min(k1 - k);
                 let from = &self.dy[n * self.picture + i * self.plane + p..];
-                (0..len).for_each(|q| scratch.extend((0..rows).map(|r| from[r * self.plane + q])));
+                interleave(from, self.plane, [rows, len], &mut to[(k - k0) * rows..], rows);
                 k += len;
             }
         }
-        scratch
+        to
     }
 }

@@ -5,6 +5,7 @@
 //! normal: from the pair `(u, v)` of an element and its neighbour, radius `sqrt(-2 ln((u + 1) / 2^32))` and angle `2 pi v / 2^32`, the
 //! even element takes the cosine and the odd one the sine.
 use super::access::{Load, fresh, raw, undefined};
+use super::level::{self, Job, Level};
 use super::number::each_wide;
 use super::parallel;
 use crate::backend::Draw;
@@ -16,22 +17,22 @@ const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
 const TWO_32: f64 = 4_294_967_296.0;
 
-/// Ten rounds: 128 random bits for a counter and a key.
+/// Counters that are worked on together: lanes of vectors.
+const LANES: usize = 16;
+
+/// Ten rounds: 128 random bits for a counter and a key, for several at once.
 #[inline(always)]
-pub fn philox(mut c: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+pub fn philox<const N: usize>(mut c: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     for _ in 0..ROUNDS {
-        let a = u64::from(MULTIPLIERS[0]) * u64::from(c[0]);
-        let b = u64::from(MULTIPLIERS[1]) * u64::from(c[2]);
-        c = [(b >> 32) as u32 ^ c[1] ^ key[0], b as u32, (a >> 32) as u32 ^ c[3] ^ key[1], a as u32];
+        for i in 0..N {
+            let a = u64::from(MULTIPLIERS[0]) * u64::from(c[0][i]);
+            let b = u64::from(MULTIPLIERS[1]) * u64::from(c[2][i]);
+            (c[0][i], c[2][i]) = ((b >> 32) as u32 ^ c[1][i] ^ key[0], (a >> 32) as u32 ^ c[3][i] ^ key[1]);
+            (c[1][i], c[3][i]) = (b as u32, a as u32);
+        }
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
     c
-}
-
-/// The bits of four elements.
-#[inline(always)]
-fn bits(key: u64, counter: u64) -> [u32; 4] {
-    philox([counter as u32, (counter >> 32) as u32, 0, 0], [key as u32, (key >> 32) as u32])
 }
 
 /// See [`crate::backend::Backend::random`].
@@ -87,11 +88,35 @@ fn pair(u: u32, v: u32) -> [f64; 2] {
 }
 
 /// Fills `out`, four elements for each step of the counter.
-fn fours<T: Copy + Send>(operation: &'static str, out: &mut [T], key: u64, counter: u64, make: impl Fn([u32; 4]) -> [T; 4] + Sync) -> Result<()> {
+fn fours<T: Copy + Default + Send>(
+    operation: &'static str,
+    out: &mut [T],
+    key: u64,
+    counter: u64,
+    make: impl Fn([u32; 4]) -> [T; 4] + Sync,
+) -> Result<()> {
     parallel::fill(operation, out, |start, part| {
-        for (i, to) in part.chunks_mut(4).enumerate() {
-            let made = make(bits(key, counter.wrapping_add((start / 4 + i) as u64)));
-            to.copy_from_slice(&made[..to.len()]);
+        for (i, to) in part.chunks_mut(4 * LANES).enumerate() {
+            let bits = level::run(Bits { key, counter: counter.wrapping_add((start / 4 + i * LANES) as u64) });
+            for (lane, to) in to.chunks_mut(4).enumerate() {
+                let made = make([bits[0][lane], bits[1][lane], bits[2][lane], bits[3][lane]]);
+                to.copy_from_slice(&made[..to.len()]);
+            }
         }
     })
+}
+
+/// The bits of `LANES` steps of the counter.
+struct Bits {
+    key: u64,
+    counter: u64,
+}
+
+impl Job for Bits {
+    type Out = [[u32; LANES]; 4];
+    #[inline(always)]
+    fn run<L: Level>(self) -> Self::Out {
+        let counters: [u64; LANES] = std::array::from_fn(|i| self.counter.wrapping_add(i as u64));
+        philox([counters.map(|c| c as u32), counters.map(|c| (c >> 32) as u32), [0; LANES], [0; LANES]], [self.key as u32, (self.key >> 32) as u32])
+    }
 }
