@@ -246,6 +246,10 @@ pub trait Backend: Send + Sync {
     fn synchronize(&self) -> Result<()>;
 
     fn full(&self, shape: &[usize], dtype: DType, value: f64) -> Result<Raw>;
+    /// Elements of no meaning, which the caller sets all.
+    fn empty(&self, shape: &[usize], dtype: DType) -> Result<Raw> {
+        self.full(shape, dtype, 0.0)
+    }
     /// Element `i` (row-major) depends on `key` and `counter + i / 4` alone.
     fn random(&self, shape: &[usize], dtype: DType, draw: Draw, key: u64, counter: u64) -> Result<Raw>;
     /// A row-major copy.

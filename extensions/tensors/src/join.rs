@@ -180,7 +180,7 @@ fn cat(tensors: &[&Tensor], dim: i64) -> Result<Tensor> {
         }
         shape[dim] += x.shape()[dim];
     }
-    let mut whole = backend(first.device())?.full(&shape, dtype, 0.0)?;
+    let mut whole = backend(first.device())?.empty(&shape, dtype)?;
     let mut start = 0;
     for x in tensors {
         let len = x.shape()[dim];

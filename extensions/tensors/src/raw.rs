@@ -20,7 +20,9 @@ pub enum Storage {
 impl Drop for Storage {
     /// The last owner leaves the CPU's memory to the next tensor of its size.
     fn drop(&mut self) {
+        // The count first: `get_mut` takes the lock of the count, and most handles are not the last.
         if let Self::Cpu(buffer) = self
+            && Arc::strong_count(buffer) == 1
             && let Some(buffer) = Arc::get_mut(buffer)
         {
             crate::cpu::recycle::put(buffer);
