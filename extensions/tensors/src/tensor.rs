@@ -152,6 +152,16 @@ impl Tensor {
         *self.gradient() = gradient.cloned();
     }
 
+    /// Adds to the gradient, as `backward` does; the shape has to be the tensor's.
+    #[track_caller]
+    pub fn accumulate_grad(&self, gradient: &Tensor) {
+        if gradient.shape() != self.shape() {
+            let problem = format!("a gradient of shape {:?} for a tensor of shape {:?}", gradient.shape(), self.shape());
+            Err(TensorError::Shape { operation: "accumulate_grad", problem }).or_panic()
+        }
+        gradient.raw().to_device(self.device()).and_then(|raw| raw.into_dtype(self.dtype())).and_then(|raw| self.accumulate(raw)).or_panic()
+    }
+
     /// Forgets the gradient.
     pub fn zero_grad(&self) {
         *self.gradient() = None;

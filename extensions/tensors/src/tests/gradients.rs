@@ -10,7 +10,8 @@ fn gradients_add_up_over_uses_and_calls() {
     y.backward();
     assert_eq!(x.grad().unwrap().to_vec::<f32>(), [1.0, 3.0, 5.0]);
     (&x * 2.0).sum().backward();
-    assert_eq!(x.grad().unwrap().to_vec::<f32>(), [3.0, 5.0, 7.0]);
+    x.accumulate_grad(&Tensor::from_slice(&[1_i64, 1, 1]));
+    assert_eq!(x.grad().unwrap().to_vec::<f32>(), [4.0, 6.0, 8.0]);
     x.zero_grad();
     assert!(x.grad().is_none());
 }
