@@ -34,7 +34,7 @@ impl Mounted {
             Contender::Mount => ours(plan, server, directory, log),
             _ => {
                 let mut command = contender.mount_command(plan, server, &directory)?;
-                let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().with_context(|| format!("cannot start {command:?}"))?;
+                let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context("the program cannot be started")?;
                 let mut mounted = Self { directory, child, budget: None };
                 mounted.wait()?;
                 Ok(mounted)
