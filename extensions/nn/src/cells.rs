@@ -115,4 +115,4 @@ macro_rules! as_text {
         })*
     };
 }
-as_text!(Evaluation, Dataset, Cifar10);
+as_text!(Evaluation, Dataset, Cifar10, crate::layers::Sequential, crate::onnx::Model);

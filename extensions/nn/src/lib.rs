@@ -23,7 +23,7 @@ mod report;
 mod slot;
 mod summary;
 
-#[cfg(any(feature = "onnx", feature = "tract"))]
+#[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod optim;
 
@@ -35,7 +35,7 @@ pub use summary::{Summary, summary, summary_with};
 /// `ochre::nn`: layers and losses.
 pub mod nn {
     pub use crate::layers::*;
-    pub use crate::module::{Module, State};
+    pub use crate::module::{Module, State, tree};
     pub use crate::slot::Slot;
     pub use ochre_tensors::functional::*;
 }

@@ -195,6 +195,16 @@ impl<M: Module + ?Sized> Module for std::sync::Arc<M> {
     }
 }
 
+/// A model as PyTorch prints it: a line for each layer, what is in it further to the right.
+pub fn tree(model: &dyn Module) -> String {
+    let children = model.children();
+    if children.is_empty() {
+        return model.describe();
+    }
+    let line = |(name, child): (String, &dyn Module)| format!("  ({name}): {}\n", tree(child).replace('\n', "\n  "));
+    format!("{}(\n{})", model.describe(), children.into_iter().map(line).collect::<String>())
+}
+
 /// Runs `work` with a model set to use and without recording; sets it back, also when `work` panics.
 pub(crate) fn in_use<R>(model: &dyn Module, work: impl FnOnce() -> R) -> R {
     struct Back<'a>(&'a dyn Module, bool);

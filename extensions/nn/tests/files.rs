@@ -42,6 +42,50 @@ fn safetensors_keep_all_types_and_notes() {
 }
 
 #[test]
+fn what_we_save_is_what_hugging_face_saves() {
+    let folder = folder();
+    let theirs = peer("theirs.safetensors");
+    let tensors = safetensors::load(&theirs).expect("loaded");
+    let names: Vec<&str> = tensors.iter().map(|(n, _)| n.as_str()).collect();
+    assert_eq!(names, ["b", "empty", "f16", "f32", "f64", "i32", "i64", "scalar", "u8", "wörd \"x\""]);
+    for (name, tensor) in &tensors {
+        let values = tensor.to_dtype(DType::F64).to_vec::<f64>();
+        let expected: Vec<f64> = (0..values.len()).map(|i| if name == "b" { f64::from(i as u8 % 2) } else { i as f64 / if name.starts_with('f') { 8.0 } else { 1.0 } }).collect();
+        assert_eq!(values, expected, "{name}");
+    }
+    let notes = safetensors::notes(&theirs).expect("notes");
+    let ours = folder.path().join("ours.safetensors");
+    safetensors::save_with_notes(&ours, &tensors, &notes.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>()).expect("saved");
+    assert_eq!(String::from_utf8_lossy(&std::fs::read(&ours).expect("ours")), String::from_utf8_lossy(&std::fs::read(&theirs).expect("theirs")), "byte for byte");
+}
+
+/// A file with this header and so many bytes of elements.
+fn with_header(header: &str, data: usize) -> Vec<u8> {
+    [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &vec![0; data]].concat()
+}
+
+#[test]
+fn headers_that_lie_are_refused() {
+    let folder = folder();
+    let file = folder.path().join("bad.safetensors");
+    let one = |shape: &str, offsets: &str| format!("\"a\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{offsets}}}");
+    for (header, data, problem) in [
+        (format!("{{{}}}", one("[2]", "[0,12]")), 12, "entry of `a`"),
+        (format!("{{{}}}", one("[2]", "[8,0]")), 8, "entry of `a`"),
+        (format!("{{{}}}", one("[4611686018427387904,4]", "[0,0]")), 0, "entry of `a`"),
+        (format!("{{{}}}", one("[2]", "[4,12]")), 12, "do not follow"),
+        (format!("{{{}}}", one("[2]", "[0,8]")), 12, "12 bytes of elements where the header says 8"),
+        (format!("{{{},{}}}", one("[2]", "[0,8]"), one("[2]", "[0,8]").replace("\"a\"", "\"b\"")), 8, "do not follow"),
+        ("{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}".to_owned(), 1, "F8_E4M3"),
+        ("[1]".to_owned(), 0, "its header"),
+    ] {
+        std::fs::write(&file, with_header(&header, data)).expect("written");
+        let error = safetensors::load(&file).err().expect("an error").to_string();
+        assert!(error.contains("bad.safetensors") && error.contains(problem), "{header}: {error}");
+    }
+}
+
+#[test]
 fn damaged_safetensors_are_told() {
     let folder = folder();
     let file = folder.path().join("model.safetensors");
@@ -61,7 +105,7 @@ fn damaged_safetensors_are_told() {
 fn expected(name: &str, i: f64) -> f64 {
     match name {
         "i8" | "i4" => i - 5.0,
-        "u1" => i,
+        "u1" | "fortran" => i,
         "b1" => f64::from(i as i64 % 3 == 0),
         "big_i8" => -i,
         "i1" | "i2" => i - 12.0,

@@ -1,8 +1,8 @@
 //! ONNX models made by Python's onnx, against what Python's onnxruntime made of them (peer/onnx_models.py wrote it down).
 //!
-//! Where onnxruntime's library is not found (`ORT_DYLIB_PATH`, an active Python environment) and tract was not built in, the error that users get is
+//! Where onnxruntime's library is not found (`ORT_DYLIB_PATH`, an active Python environment), the error that users get is
 //! tested instead.
-#![cfg(any(feature = "onnx", feature = "tract"))]
+#![cfg(feature = "onnx")]
 use ochre_nn::{npy, onnx};
 use ochre_tensors::{DType, Tensor};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ fn loaded(name: &str) -> Option<onnx::Model> {
     match onnx::load(peer(name)) {
         Ok(model) => Some(model),
         Err(error) => {
-            assert!(cfg!(not(feature = "tract")) && std::env::var_os("ORT_DYLIB_PATH").is_none(), "{error}");
+            assert!(std::env::var_os("ORT_DYLIB_PATH").is_none(), "{error}");
             assert!(error.to_string().contains("pip install onnxruntime"), "{error}");
             None
         }

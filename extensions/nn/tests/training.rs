@@ -279,6 +279,15 @@ impl Module for Own {
 }
 
 #[test]
+fn a_model_prints_as_in_pytorch() {
+    let model = nn::Sequential::new().add(nn::Linear::new(2, 3)).named("inner", nn::Sequential::new().add(nn::Relu).add(nn::LayerNorm::new(&[3])));
+    let text = "Sequential(\n  (0): Linear(in_features=2, out_features=3, bias=True)\n  (inner): Sequential(\n    (0): ReLU()\n    (1): LayerNorm((3,), eps=1e-05, elementwise_affine=True)\n  )\n)";
+    assert_eq!(model.to_string(), text);
+    let names: Vec<String> = model.parameters().into_iter().map(|(n, _)| n).collect();
+    assert_eq!(names, ["0.weight", "0.bias", "inner.1.weight", "inner.1.bias"]);
+}
+
+#[test]
 fn a_type_of_ones_own_is_a_module() {
     let _turn = seeded(11);
     let model = Own { body: nn::Sequential::new().add(nn::Linear::new(2, 16)).add(nn::Tanh), head: nn::Linear::new(16, 3), scale: nn::Slot::parameter(&Tensor::ones(&[1])) };

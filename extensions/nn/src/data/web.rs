@@ -4,7 +4,7 @@ use crate::report;
 use futures::StreamExt;
 use object_store::http::HttpBuilder;
 use object_store::path::Path as ObjectPath;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt};
+use object_store::{ClientOptions, ObjectStoreExt};
 use std::io::Write;
 use std::path::Path;
 use url::Url;

@@ -66,6 +66,18 @@ impl Module for Sequential {
     }
 }
 
+impl std::fmt::Display for Sequential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&crate::module::tree(self))
+    }
+}
+
+impl std::fmt::Debug for Sequential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&crate::module::tree(self))
+    }
+}
+
 /// `body(x) + x`, or `body(x) + shortcut(x)` where the shapes differ.
 pub struct Residual {
     body: Box<dyn Module>,

@@ -1,11 +1,7 @@
 //! `ochre::onnx::load("model.onnx")?.run(&[("x", &tensor)])?`: models of other programs, for use.
 //!
-//! Microsoft's onnxruntime does the work where its library is found: `ORT_DYLIB_PATH`, what `pip install onnxruntime` brought, the system's. Where it
-//! is not, tract does (pure Rust; the feature `tract`).
-#[cfg(feature = "onnx")]
+//! Microsoft's onnxruntime does the work where its library is found: `ORT_DYLIB_PATH`, what `pip install onnxruntime` brought, the system's.
 mod runtime;
-#[cfg(feature = "tract")]
-mod tract;
 
 use crate::error::{NnError, Result};
 use ochre_tensors::{DType, Device, Tensor};
@@ -45,27 +41,8 @@ pub struct Model {
 pub fn load(path: impl AsRef<Path>) -> Result<Model> {
     let path = path.as_ref();
     std::fs::metadata(path).map_err(|e| NnError::file("opening", path, e))?;
-    let engine = engine(path)?;
+    let engine = runtime::load(path)?;
     Ok(Model { name: engine.name(), inputs: engine.inputs(), outputs: engine.outputs(), engine: Mutex::new(engine) })
-}
-
-/// The first engine that is there.
-fn engine(path: &Path) -> Result<Box<dyn Engine>> {
-    #[allow(unused_mut)]
-    let mut why: Vec<String> = Vec::new();
-    #[cfg(feature = "onnx")]
-    match runtime::available() {
-        Ok(()) => return runtime::load(path),
-        Err(problem) => why.push(problem),
-    }
-    #[cfg(feature = "tract")]
-    return tract::load(path);
-    #[cfg(not(feature = "tract"))]
-    {
-        let _ = path;
-        why.push("`pip install onnxruntime`, or set ORT_DYLIB_PATH to its libonnxruntime.so".to_owned());
-        Err(NnError::Onnx { operation: "loading", problem: why.join("; ") })
-    }
 }
 
 impl Model {

@@ -24,11 +24,6 @@ fn loaded() -> std::result::Result<&'static Loaded, String> {
     LOADED.get_or_init(open).as_ref().map_err(Clone::clone)
 }
 
-/// Whether the library is found here; why not, if so. Tried once in a process.
-pub fn available() -> std::result::Result<(), String> {
-    loaded().map(|_| ())
-}
-
 fn open() -> std::result::Result<Loaded, String> {
     let mut why = Vec::new();
     for path in candidates() {
@@ -67,7 +62,7 @@ fn failed(operation: &'static str, error: impl Display) -> NnError {
 
 /// Loads a model with its graph made simpler once.
 pub fn load(path: &Path) -> Result<Box<dyn Engine>> {
-    let loaded = loaded().map_err(|e| failed("loading", e))?;
+    let loaded = loaded().map_err(|e| failed("loading", format!("{e}; `pip install onnxruntime`, or set ORT_DYLIB_PATH to its libonnxruntime.so")))?;
     let mut builder = Session::builder(&loaded.environment).map_err(|e| failed("loading", e))?;
     let session = builder.commit_from_file(path).map_err(|e| failed("loading", e))?;
     Ok(Box::new(Runtime { session, from: loaded.from.clone() }))

@@ -1,6 +1,6 @@
 """What PyTorch and numpy make of layers, optimisers and files: `python reference.py FOLDER` writes reference.npz and small files of numpy's into it.
 
-The results are committed, so that the tests need no Python; run it again when a case is added (torch 2.15, numpy 2.4).
+With `safetensors` as second argument: theirs.safetensors. The results are committed, so that the tests need no Python; run it again when a case is added (torch 2.15, numpy 2.4).
 """
 import pathlib
 import sys
@@ -141,7 +141,20 @@ def arrays(folder):
     numpy.save(folder / "one.npy", cases["f4"])
 
 
+def tensors(folder):
+    """A file of Hugging Face's own package (`pip install safetensors`)."""
+    from safetensors.numpy import save_file
+
+    a = numpy.arange(6)
+    cases = {"f32": (a / 8).astype("f4").reshape(2, 3), "f64": a / 8, "f16": (a / 8).astype("f2"), "i64": a, "i32": a.astype("i4"), "u8": a.astype("u1").reshape(3, 2), "b": a % 2 == 1}
+    cases |= {"scalar": numpy.float32(0), "empty": numpy.zeros((0, 4), "f4"), 'wörd "x"': a[:2].astype("f4")}
+    save_file({k: numpy.asarray(v) for k, v in cases.items()}, folder / "theirs.safetensors", metadata={"epoch": "12 \"x\""})
+
+
 folder = pathlib.Path(sys.argv[1])
+if sys.argv[2:] == ["safetensors"]:
+    tensors(folder)
+    sys.exit()
 layers()
 optimisers()
 network()
