@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <csetjmp>
 #include <map>
 #include <string>
 #include <ucontext.h>
@@ -15,13 +16,22 @@ static std::map<std::string, Kernel> &kernels() {
     static std::map<std::string, Kernel> all;
     return all;
 }
-void register_kernel(Kernel kernel) { kernels()[kernel.name] = kernel; }
+void register_kernel(Kernel kernel) {
+    // Modules are separate on a GPU, but not here.
+    if (!kernels().emplace(kernel.name, kernel).second) {
+        fprintf(stderr, "two kernels are called %s\n", kernel.name);
+        abort();
+    }
+}
 
 // ---- threads of a block as fibers ------------------------------------------------------------------------------------------------------
 namespace {
 enum State { RUNNING, AT_BLOCK, AT_WARP, ENDED };
+// A context starts a fiber; afterwards jumps switch to and fro, for they need no system call.
 struct Fiber {
     ucontext_t context;
+    jmp_buf at;
+    bool is_started;
     State state;
     int value;
     Place3 place;
@@ -29,19 +39,36 @@ struct Fiber {
 const size_t STACK = 128 << 10;
 Fiber fibers[1024];
 char *stacks;
-ucontext_t scheduler;
+jmp_buf scheduler;
 int current;
 const Kernel *running;
 const void *argument;
 
-void body() {
-    running->run(argument);
-    fibers[current].state = ENDED;
-    swapcontext(&fibers[current].context, &scheduler);
-}
 void wait_at(State state) {
     fibers[current].state = state;
-    swapcontext(&fibers[current].context, &scheduler);
+    if (!_setjmp(fibers[current].at)) _longjmp(scheduler, 1);
+}
+// One kernel after the other.
+void body() {
+    for (;;) {
+        running->run(argument);
+        wait_at(ENDED);
+    }
+}
+void go_on(Fiber &f) {
+    if (_setjmp(scheduler)) return;
+    if (f.is_started) _longjmp(f.at, 1);
+    f.is_started = true;
+    setcontext(&f.context);
+}
+void prepare(int t) {
+    Fiber &f = fibers[t];
+    if (f.is_started) return;
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = stacks + STACK * t;
+    f.context.uc_stack.ss_size = STACK;
+    f.context.uc_link = nullptr;
+    makecontext(&f.context, body, 0);
 }
 [[noreturn]] void broken(const char *what) {
     fprintf(stderr, "kernel %s: %s\n", running->name, what);
@@ -52,21 +79,16 @@ void run_block() {
     int threads = blockDim.x * blockDim.y * blockDim.z;
     if (!stacks) stacks = (char *)malloc(STACK * 1024);
     for (int t = 0; t < threads; t++) {
-        Fiber &f = fibers[t];
-        f.state = RUNNING;
-        f.place = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
-        getcontext(&f.context);
-        f.context.uc_stack.ss_sp = stacks + STACK * t;
-        f.context.uc_stack.ss_size = STACK;
-        f.context.uc_link = nullptr;
-        makecontext(&f.context, body, 0);
+        prepare(t);
+        fibers[t].state = RUNNING;
+        fibers[t].place = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
     }
     for (;;) {
         int at_block = 0, ended = 0;
         for (current = 0; current < threads; current++) {
             if (fibers[current].state == RUNNING) {
                 threadIdx = fibers[current].place;
-                swapcontext(&scheduler, &fibers[current].context);
+                go_on(fibers[current]);
             }
         }
         bool moved = false;

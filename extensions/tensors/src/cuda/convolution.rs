@@ -73,6 +73,10 @@ impl Sizes {
     }
 }
 
+/// A kernel of each kind and the size of what it takes, for the test that compares them with the PTX.
+#[cfg(test)]
+pub(super) const SIZES: &[(&str, &str, usize)] = &[("window", "to_columns_f32", size_of::<ColumnArgs>())];
+
 impl Cuda {
     pub(super) fn conv_kernel(&self, x: &Raw, w: &Raw, bias: Option<&Raw>, conv: Conv) -> Result<Raw> {
         let sizes = Sizes::new(x.shape(), w.shape(), conv);

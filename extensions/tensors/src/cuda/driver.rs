@@ -218,6 +218,11 @@ impl Gpu {
         self.pool().statistics
     }
 
+    /// The largest uses of this process's memory: `64 x f32 [512, 512] = 64.0 MB, …`.
+    pub fn largest(&self) -> String {
+        self.pool().largest()
+    }
+
     /// Gives memory that is kept for later use back to the driver; bytes.
     pub fn empty_cache(&self) -> Result<usize> {
         self.synchronize()?;
@@ -283,11 +288,12 @@ impl Gpu {
 
     /// Starts a kernel, whose one argument is a structure. Nothing is waited for.
     pub fn launch<A: Copy>(&self, kernel: Kernel, grid: [u32; 3], block: [u32; 2], argument: &A) -> Result<()> {
+        self.enter()?;
+        // An operation that a type does not have is refused for an empty tensor, too.
+        let function = self.function(kernel)?;
         if grid.contains(&0) {
             return Ok(());
         }
-        self.enter()?;
-        let function = self.function(kernel)?;
         let mut pointers = [std::ptr::from_ref(argument).cast_mut().cast::<c_void>()];
         // SAFETY: the structure is `repr(C)` and laid out as the kernel's (a test of `images.rs` compares their sizes); the driver copies it.
         let code = unsafe {

@@ -103,6 +103,10 @@ struct RandomArgs {
     range: u64,
 }
 
+/// A kernel of each kind and the size of what it takes, for the test that compares them with the PTX.
+#[cfg(test)]
+pub(super) const SIZES: &[(&str, &str, usize)] = &[("unary", "exp_f32", size_of::<UnaryArgs>()), ("cast", "cast_f32_i64", size_of::<UnaryArgs>()), ("binary", "add_f32", size_of::<BinaryArgs>()), ("binary", "select_4", size_of::<SelectArgs>()), ("move", "copy_4", size_of::<CopyArgs>()), ("move", "transpose_4", size_of::<TransposeArgs>()), ("move", "fill_4", size_of::<FillArgs>()), ("move", "uniform_f32", size_of::<RandomArgs>())];
+
 impl Cuda {
     /// One kernel that goes over one tensor.
     fn map(&self, kernel: Kernel, x: &Raw, to: DType, p: f64, q: f64) -> Result<Raw> {
@@ -150,6 +154,8 @@ impl Cuda {
             Unary::IsNan | Unary::IsInf | Unary::IsFinite => return self.map(Kernel::of("unary", op.kernel(), dtype), x, DType::Bool, 0.0, 0.0),
             Unary::Floor | Unary::Ceil | Unary::Round | Unary::Trunc if !float => return self.copy_kernel(x),
             Unary::Abs | Unary::Sign | Unary::Square if dtype == DType::Bool => return self.copy_kernel(x),
+            Unary::Not => ("not", 0.0, 0.0),
+            _ if dtype == DType::Bool => return Err(TensorError::DType { operation: op.name(), dtype, hint: "; cast it to a float type, as `.to_dtype(DType::F32)`" }),
             // Cut off once, from the exact result, as on the CPU.
             Unary::Affine(a, b) if !float && (a.fract() != 0.0 || b.fract() != 0.0) => {
                 return self.cast_kernel(&self.unary_kernel(op, &self.cast_kernel(x, DType::F64)?)?, dtype);
@@ -195,6 +201,7 @@ impl Cuda {
         let name = match op {
             Binary::Max => "max",
             Binary::Min => "min",
+            Binary::Pow => "power",
             _ => op.name(),
         };
         self.map_two(Kernel::of("binary", name, a.dtype), a, b, a.dtype, 0.0)

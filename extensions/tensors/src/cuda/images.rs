@@ -98,6 +98,18 @@ mod tests {
     }
 
     #[test]
+    fn kernels_take_what_they_are_given() {
+        use crate::cuda::{convolution, element, index, norm, product, reduce, rows, train, window};
+        let tables = [element::SIZES, reduce::SIZES, index::SIZES, rows::SIZES, norm::SIZES, window::SIZES, convolution::SIZES, product::SIZES, train::SIZES];
+        for &(module, kernel, size) in tables.into_iter().flatten() {
+            let text = String::from_utf8(image(module, (12, 0)).expect("PTX")).expect("text");
+            let begin = text.find(&format!(".entry {kernel}(")).unwrap_or_else(|| panic!("{module} has no {kernel}"));
+            let parameter = text[begin..].lines().nth(1).expect("a parameter").trim();
+            assert!(parameter.ends_with(&format!("[{size}]")), "{kernel} takes `{parameter}`, and is given {size} bytes");
+        }
+    }
+
+    #[test]
     fn every_module_has_code_for_each_generation() {
         for module in IMAGES {
             let text = image(module.name, (12, 0)).expect("PTX");

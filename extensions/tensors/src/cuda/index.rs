@@ -36,6 +36,10 @@ struct ScatterArgs {
     ys: Strides,
 }
 
+/// A kernel of each kind and the size of what it takes, for the test that compares them with the PTX.
+#[cfg(test)]
+pub(super) const SIZES: &[(&str, &str, usize)] = &[("move", "gather_4", size_of::<GatherArgs>()), ("move", "scatter_f32", size_of::<ScatterArgs>())];
+
 impl Cuda {
     pub(super) fn gather_kernel(&self, x: &Raw, dim: usize, index: &Raw) -> Result<Raw> {
         let y = self.fresh(x.dtype, index.shape())?;

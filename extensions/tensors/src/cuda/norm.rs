@@ -29,6 +29,10 @@ struct NormArgs {
     own: u32,
 }
 
+/// A kernel of each kind and the size of what it takes, for the test that compares them with the PTX.
+#[cfg(test)]
+pub(super) const SIZES: &[(&str, &str, usize)] = &[("norm", "statistics_f32", size_of::<NormArgs>())];
+
 impl Cuda {
     /// Sizes of `[N, C, …]` and how the work is cut; `x` and `dy` are row-major.
     fn norm_args(&self, x: &Raw, dy: Option<&Raw>) -> Result<NormArgs> {

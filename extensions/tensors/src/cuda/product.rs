@@ -23,6 +23,10 @@ struct ProductArgs {
     ys: Strides,
 }
 
+/// A kernel of each kind and the size of what it takes, for the test that compares them with the PTX.
+#[cfg(test)]
+pub(super) const SIZES: &[(&str, &str, usize)] = &[("multiply", "product_f32", size_of::<ProductArgs>())];
+
 impl Cuda {
     pub(super) fn matmul_kernel(&self, a: &Raw, b: &Raw) -> Result<Raw> {
         let rank = a.layout.rank();

@@ -97,6 +97,10 @@ pub(super) fn parts(gpu: &Gpu, blocks: u64, length: u64, least: u64) -> u64 {
     (wanted / blocks.max(1)).min(length / least).clamp(1, 1024)
 }
 
+/// A kernel of each kind and the size of what it takes, for the test that compares them with the PTX.
+#[cfg(test)]
+pub(super) const SIZES: &[(&str, &str, usize)] = &[("reduce", "sum_rows_f32", size_of::<ReduceArgs>()), ("reduce", "cumsum_f32", size_of::<ScanArgs>()), ("order", "keys_f32", size_of::<KeyArgs>()), ("order", "sort_tile", size_of::<SortArgs>())];
+
 impl Cuda {
     pub(super) fn reduce_kernel(&self, op: Reduce, x: &Raw, dims: &[usize]) -> Result<Raw> {
         let (kept, gone): (Vec<usize>, Vec<usize>) = (0..x.layout.rank()).partition(|d| !dims.contains(d));

@@ -41,6 +41,10 @@ struct ColumnArgs {
     part: u64,
 }
 
+/// A kernel of each kind and the size of what it takes, for the test that compares them with the PTX.
+#[cfg(test)]
+pub(super) const SIZES: &[(&str, &str, usize)] = &[("rows", "softmax_f32", size_of::<RowArgs>()), ("rows", "layer_norm_weights_f32", size_of::<ColumnArgs>())];
+
 impl Cuda {
     /// Starts a kernel on rows of `width`; all tensors that are read by packs are row-major. `args` is filled but for sizes and packs.
     fn launch_rows(&self, name: &'static str, x: &Raw, width: usize, args: RowArgs) -> Result<()> {

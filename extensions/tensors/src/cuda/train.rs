@@ -39,6 +39,10 @@ const fn number(dtype: DType) -> u32 {
     }
 }
 
+/// A kernel of each kind and the size of what it takes, for the test that compares them with the PTX.
+#[cfg(test)]
+pub(super) const SIZES: &[(&str, &str, usize)] = &[("train", "adamw_f32", size_of::<StepArgs>())];
+
 impl Cuda {
     /// Checks that all lie row-major, and starts the kernel.
     fn step(&self, name: &'static str, parameter: &Raw, gradient: &Raw, states: [Option<&Raw>; 2], args: StepArgs) -> Result<()> {

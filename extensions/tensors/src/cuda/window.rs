@@ -67,6 +67,10 @@ fn with_scale(args: WindowArgs, scaling: Scaling) -> WindowArgs {
     WindowArgs { mode, scale: [scale(args.height, args.out_height), scale(args.width, args.out_width)], ..args }
 }
 
+/// A kernel of each kind and the size of what it takes, for the test that compares them with the PTX.
+#[cfg(test)]
+pub(super) const SIZES: &[(&str, &str, usize)] = &[("window", "max_pool_f32", size_of::<WindowArgs>())];
+
 impl Cuda {
     pub(super) fn max_pool_kernel(&self, x: &Raw, pool: Pool) -> Result<(Raw, Raw)> {
         let x = self.dense(x)?;

@@ -68,10 +68,10 @@ CALLED i64 integer_power(i64 x, i64 n) {
 
 #define FLOAT_OPERATIONS(X) \
     X(add, x + y) X(sub, x - y) X(mul, x * y) X(div, x / y) X(max, x != x || x > y ? x : y) X(min, x != x || x < y ? x : y) \
-    X(pow, long_pow(x, y)) X(remainder, remainder_of(x, y)) X(atan2, long_atan2(x, y))
+    X(power, long_pow(x, y)) X(remainder, remainder_of(x, y)) X(atan2, long_atan2(x, y))
 #define INTEGER_OPERATIONS(X) \
     X(add, (i64)((u64)x + (u64)y)) X(sub, (i64)((u64)x - (u64)y)) X(mul, (i64)((u64)x * (u64)y)) X(div, divided(x, y)) \
-    X(max, x > y ? x : y) X(min, x < y ? x : y) X(pow, integer_power(x, y)) X(remainder, remainder_of(x, y)) \
+    X(max, x > y ? x : y) X(min, x < y ? x : y) X(power, integer_power(x, y)) X(remainder, remainder_of(x, y)) \
     X(and, x & y) X(or, x | y) X(xor, x ^ y)
 #define COMPARISONS(X) X(eq, x == y) X(ne, x != y) X(lt, x < y) X(le, x <= y) X(gt, x > y) X(ge, x >= y)
 
