@@ -175,8 +175,14 @@ impl Pool {
         }
     }
 
-    /// The largest uses of memory, as an error tells them: `; held: 64 x f32 [512, 512] = 64.0 MB, …`
+    /// The largest uses of memory, as an error tells them: `; this session holds 64 x f32 [512, 512] = 64.0 MB, …`
     pub fn holders(&self) -> String {
+        let largest = self.largest();
+        if largest.is_empty() { largest } else { format!("; this session holds {largest}") }
+    }
+
+    /// The largest uses of memory: `64 x f32 [512, 512] = 64.0 MB, …`; empty when nothing is used.
+    pub fn largest(&self) -> String {
         let mut uses: HashMap<&Label, (usize, usize)> = HashMap::new();
         for piece in self.pieces.values() {
             if let Some(label) = &piece.label {
@@ -192,7 +198,7 @@ impl Pool {
         let one = |(label, (count, bytes)): &(&Label, (usize, usize))| format!("{count} x {} {:?} = {:.1} MB", label.dtype, &label.shape[..], *bytes as f64 / 1e6);
         let listed: Vec<String> = uses.iter().take(LISTED).map(one).collect();
         let more = uses.len().saturating_sub(LISTED);
-        format!("; this session holds {}{}", listed.join(", "), if more > 0 { format!(" and {more} smaller kinds") } else { String::new() })
+        format!("{}{}", listed.join(", "), if more > 0 { format!(" and {more} smaller kinds") } else { String::new() })
     }
 }
 

@@ -15,6 +15,7 @@ mod dnn;
 mod driver;
 mod element;
 mod graph;
+mod held;
 mod images;
 mod index;
 mod loader;
@@ -30,13 +31,14 @@ mod window;
 
 pub use driver::{Block, Gpu};
 pub use graph::{Graph, graph};
+pub use held::{Held, held};
 pub use memory::Statistics;
 
 use crate::error::Result;
 use crate::{DType, Device, Layout, Raw, Storage, TensorError};
 use driver::gpu;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// One GPU's arithmetic.
 pub struct Cuda {
@@ -76,11 +78,17 @@ pub fn why_not() -> Option<String> {
     }
 }
 
+/// The GPUs that were used.
+static OPEN: Mutex<Vec<&'static Cuda>> = Mutex::new(Vec::new());
+
+fn open() -> MutexGuard<'static, Vec<&'static Cuda>> {
+    OPEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// A GPU's arithmetic, opened at its first use.
 pub fn cuda(number: usize) -> Result<&'static Cuda> {
-    static OPEN: Mutex<Vec<&'static Cuda>> = Mutex::new(Vec::new());
     let gpu = gpu(number)?;
-    let mut open = OPEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut open = open();
     if let Some(found) = open.iter().find(|c| c.gpu.number == number) {
         return Ok(found);
     }
@@ -100,6 +108,12 @@ impl Cuda {
         let blas = self.blas().describe();
         let dnn = self.dnn().describe();
         format!("{blas}, {dnn}")
+    }
+
+    /// The same of those that were opened already.
+    fn libraries_in_use(&self) -> String {
+        let opened = [self.blas.get().map(blas::Blas::describe), self.dnn.get().map(dnn::Dnn::describe)];
+        opened.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     fn blas(&self) -> &blas::Blas {
