@@ -1,4 +1,7 @@
 //! Elements by their indices: gather, scatter, index_select, masks.
+//!
+//! On the CPU all indices are checked first, and negative ones count from the end. A GPU checks them where they are used, and they are 0 or more:
+//! to look at them first would cost a wait.
 use crate::autograd::record;
 use crate::backend::Backend;
 use crate::device::backend;

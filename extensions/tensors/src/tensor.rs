@@ -147,9 +147,9 @@ impl Tensor {
         self.gradient().clone()
     }
 
-    /// Replaces the gradient (clipping, scaling, tests).
+    /// Replaces the gradient (clipping, scaling, tests). Its history is left behind: it could lead back here and keep both forever.
     pub fn set_grad(&self, gradient: Option<&Tensor>) {
-        *self.gradient() = gradient.cloned();
+        *self.gradient() = gradient.map(|gradient| if gradient.tracks_gradients() { gradient.detach() } else { gradient.clone() });
     }
 
     /// Adds to the gradient, as `backward` does; the shape has to be the tensor's.
