@@ -83,7 +83,7 @@ def assemble(kernels):
             lines = run.stderr.decode().splitlines()
             spills = [l for l in lines if "spill" in l and not l.strip().startswith("0 bytes stack frame, 0 bytes spill")]
             spilled = [l for l in spills if " 0 bytes spill stores" not in l]
-            print(f"{packed.name.split('.')[0]} {architecture}: {sum('Compiling entry' in l for l in lines)} kernels, {len(spilled)} spill registers")
+            print(f"{packed.name.split('.')[0]} {architecture}: {sum('Compiling entry' in l for l in lines)} kernels, registers are spilled in {len(spilled)}")
 
 
 if __name__ == "__main__":

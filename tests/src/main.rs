@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod demo;
+mod gpu;
 mod host;
 mod peers;
 mod test;
@@ -21,7 +22,9 @@ usage: cargo xtask COMMAND
   test [--full] [FILTER]   installs every test peer it can and runs all tests; --full adds the slow ones;
                            FILTER is the name of a suite (see `test --list`) or part of a Rust test's name
   peers                    installs what the tests talk to or measure against, as `test` does, and says where it lies
-  bench [NAME]             measures; without a name it lists what can be measured";
+  bench [NAME]             measures; without a name it lists what can be measured
+  gpu [--pack]             packs the checks and the benchmark of tensors for a host with a GPU, and runs them if this is one
+  ptx                      compiles the GPU's kernels (extensions/tensors/src/cuda/kernels) with NVRTC from PyPI";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,6 +53,8 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some("bench") => bench::bench(rest),
+        Some("gpu") => gpu::gpu(rest),
+        Some("ptx") => gpu::ptx(),
         Some("help" | "--help" | "-h") | None => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -144,6 +144,20 @@ impl Torch {
     }
 }
 
+/// NVIDIA's compiler for the GPU's kernels and its assembler: neither a GPU nor a driver nor a toolkit is needed.
+pub struct Ptx {
+    pub python: PathBuf,
+}
+
+impl Ptx {
+    /// Makes or finds it: some 60 MB are fetched.
+    pub fn install(source: &Path, cache: &Cache) -> anyhow::Result<Self> {
+        let directory = cache.peers().join("python-ptx");
+        environment(&directory, &source.join("tests/gpu/ptx.txt"))?;
+        Ok(Self { python: directory.join("bin/python") })
+    }
+}
+
 /// A Python environment with what a list names.
 fn environment(directory: &Path, requirements: &Path) -> anyhow::Result<()> {
     once(directory, requirements, || {

@@ -5,6 +5,7 @@ mod storage;
 mod tensors;
 
 use anyhow::bail;
+pub use storage::program;
 use std::process::ExitCode;
 
 /// One measurement.

@@ -43,6 +43,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "rules", about: "the architecture's rules, and xtask itself", run: rust::rules },
     Suite { name: "cells", about: "crates that are linked into cells", run: rust::cell_side },
     Suite { name: "kernel", about: "crates of the kernel", run: rust::kernel_side },
+    Suite { name: "ptx", about: "the GPU's kernels, assembled for sm_80 and sm_90", run: rust::ptx },
     Suite { name: "clients", about: "jupyter_client, jupyter_kernel_test and hostile clients", run: clients::run },
     Suite { name: "notebooks", about: "every notebook under `ochre run` and nbclient", run: notebooks::run },
     Suite { name: "browser", about: "JupyterLab in Chromium opens the notebooks and runs them", run: browser::run },

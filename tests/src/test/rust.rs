@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Crates that are linked into cells or run them: built with the prelude's flags, in the prelude's target directory.
-const CELL_SIDE: [&str; 8] = ["ochre-prelude", "ochre-runtime", "ochre-worker", "ochre-frames", "ochre-plots", "ochre-stores", "ochre-logging", "ochre-ml"];
+const CELL_SIDE: [&str; 9] =
+    ["ochre-prelude", "ochre-runtime", "ochre-worker", "ochre-frames", "ochre-plots", "ochre-stores", "ochre-logging", "ochre-ml", "ochre-nn"];
 /// Lines of a failed test's log that are repeated on the terminal.
 const LOG_TAIL: usize = 150;
 
@@ -32,6 +33,12 @@ pub fn kernel_side(context: &Context) -> anyhow::Result<Tally> {
     let evcxr = build::evcxr_command(&context.built.source, &context.built.cache, &context.built.compiler);
     tally.add(run(context, "evcxr", evcxr.command("test")?)?);
     Ok(tally)
+}
+
+/// Assembles the PTX that the binary carries: what NVIDIA's driver would refuse is refused here.
+pub fn ptx(_: &Context) -> anyhow::Result<Tally> {
+    crate::gpu::assemble()?;
+    Ok(Tally { passed: 1, ..Tally::default() })
 }
 
 /// Crates that are linked into cells, and the worker.

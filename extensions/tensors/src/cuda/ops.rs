@@ -55,6 +55,10 @@ impl Backend for Cuda {
         self.full_kernel(shape, dtype, value)
     }
 
+    fn empty(&self, shape: &[usize], dtype: DType) -> Result<Raw> {
+        self.fresh(dtype, shape)
+    }
+
     fn random(&self, shape: &[usize], dtype: DType, draw: Draw, key: u64, counter: u64) -> Result<Raw> {
         self.random_kernel(shape, dtype, draw, key, counter)
     }
