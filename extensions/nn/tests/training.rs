@@ -87,6 +87,8 @@ fn a_convolutional_network_learns_stripes_from_pictures() {
     let mut sgd = Sgd::new(&model, 0.05).momentum(0.9).nesterov(true).weight_decay(1e-4);
     let history = fit(&model, &loader, &judged, Fit { epochs: 6, optimizer: Some(&mut sgd), schedule: Schedule::cosine(), clip: Some(5.0), ..Fit::default() });
     assert!(history.last().and_then(|e| e.validation_accuracy) > Some(0.98), "{history}");
+    let (plain, changed) = (evaluate(&model, &judged), evaluate(&model, &judged.clone().shuffle(9).random_flip().random_crop(3).drop_last(true)));
+    assert_eq!(plain.predictions.to_vec::<i64>(), changed.predictions.to_vec::<i64>(), "what is judged is not changed at random");
     assert_eq!(sgd.rate(), 0.05, "the schedule is over, the rate is as it was");
 }
 

@@ -101,6 +101,14 @@ impl Loader {
         self.transform(Transform::Normalize { mean: mean.to_vec(), std: std.to_vec() })
     }
 
+    /// The same data as they are judged: in their order, all of them, without random changes.
+    pub(crate) fn plain(&self) -> Self {
+        self.clone().with(|p| {
+            (p.shuffle, p.drop_last) = (None, false);
+            p.transforms.retain(|t| matches!(t, Transform::Normalize { .. }));
+        })
+    }
+
     /// The data set.
     pub fn data(&self) -> &Dataset {
         &self.plan.data

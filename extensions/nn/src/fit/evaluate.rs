@@ -65,7 +65,8 @@ impl std::fmt::Display for Evaluation {
     }
 }
 
-/// Judges a model on a data set or a loader, by the cross-entropy (or a loss of yours: [`Evaluation::loss`] is then that).
+/// Judges a model on a data set or a loader: by the cross-entropy where targets are classes, else by the mean squared difference. A loader's
+/// shuffling and random changes are left out, its normalising is not.
 ///
 /// # Panics
 /// The model does not take the data.
@@ -78,7 +79,7 @@ pub fn evaluate(model: &dyn Module, data: &dyn Source) -> Evaluation {
 
 #[track_caller]
 fn required(data: &dyn Source, batch: usize) -> Loader {
-    data.loader(batch, None).unwrap_or_else(|| panic!("there are no data: give a data set or a loader"))
+    data.loader(batch, None).map(|l| l.plain()).unwrap_or_else(|| panic!("there are no data: give a data set or a loader"))
 }
 
 /// Judges a model by a loss.
@@ -112,7 +113,7 @@ fn joined(parts: &[Tensor]) -> Tensor {
 }
 
 /// The outputs of a model for a tensor of inputs, a data set or a loader, on the CPU. In batches, without gradients, with dropout and batch norms set
-/// to use.
+/// to use; a loader's shuffling and random changes are left out.
 ///
 /// # Panics
 /// The model does not take the data.

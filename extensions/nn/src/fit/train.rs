@@ -26,7 +26,7 @@ pub fn fit(model: &dyn Module, train: &dyn Source, validation: &dyn Source, mut 
     let device = device_of(model);
     let loader = train.loader(options.batch, Some(options.seed)).unwrap_or_else(|| panic!("fit: there are no training data")).device(&device);
     assert!(!loader.is_empty(), "fit: the training data give no batch ({} samples)", loader.data().len());
-    let validation = validation.loader(options.batch, None).filter(|v| !v.is_empty());
+    let validation = validation.loader(options.batch, None).map(|v| v.plain()).filter(|v| !v.is_empty());
     let mut own;
     let optimizer: &mut dyn Optimizer = match options.optimizer.take() {
         Some(given) => given,
