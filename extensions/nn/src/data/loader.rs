@@ -209,7 +209,7 @@ impl Plan {
             if pictures {
                 batch = batch.to_dtype(DType::F32) / 255.0;
             }
-            Ok((recipe.on_device(&batch)?, targets))
+            Ok((recipe.on_device(&batch, random)?, targets))
         })
     }
 }

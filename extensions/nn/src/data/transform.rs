@@ -55,7 +55,7 @@ impl Recipe {
         };
         self.check(channels)?;
         let size = [channels, height, width];
-        let changes: Vec<Change> = rows.iter().enumerate().map(|(i, _)| self.draw(&mut Random::for_purpose(random.clone().next(), i as u64))).collect();
+        let changes = self.draw_all(rows.len(), random);
         let raw = pictures.raw();
         let mut out = vec![0f32; rows.len() * channels * height * width];
         match source(&raw) {
@@ -74,6 +74,12 @@ impl Recipe {
             Some((_, std)) if std.contains(&0.0) => Err(NnError::Data("normalising: a deviation is 0".to_owned())),
             _ => Ok(()),
         }
+    }
+
+    /// For each picture of a batch, from its place in it alone.
+    fn draw_all(&self, count: usize, random: &Random) -> Vec<Change> {
+        let seed = random.clone().next();
+        (0..count).map(|i| self.draw(&mut Random::for_purpose(seed, i as u64))).collect()
     }
 
     fn draw(&self, random: &mut Random) -> Change {
@@ -103,18 +109,34 @@ impl Recipe {
         });
     }
 
-    /// The same for pictures on any device, with the operations of tensors: only what needs no random numbers.
-    pub fn on_device(&self, batch: &Tensor) -> Result<Tensor> {
+    /// The same for pictures `[N, C, H, W]` on any device (f32, from 0 to 1), with the operations of tensors: for data sets that lie on a GPU.
+    pub fn on_device(&self, batch: &Tensor, random: &Random) -> Result<Tensor> {
+        if self.is_empty() {
+            return Ok(batch.clone());
+        }
+        let &[count, channels, height, width] = batch.shape() else {
+            return Err(NnError::Data(format!("pictures are [N, C, H, W]; these have the shape {:?}: flips, crops and normalising by channel are for pictures", batch.shape())));
+        };
+        self.check(channels)?;
+        let mut moved = batch.clone();
         if self.flip > 0.0 || self.crop > 0 {
-            return Err(NnError::Data(format!("flips and crops are made on the CPU, and the data set is on {}: leave it on the CPU and say `.device(…)` to the loader", batch.device())));
+            let changes = self.draw_all(count, random);
+            let border = self.crop as i64;
+            let padded = batch.pad(&[border; 4], 0.0);
+            // Which row and which column of the padded picture each one of the window comes from.
+            let place = |change: &Change, i: usize, axis: usize, size: usize| {
+                let i = if axis == 1 && change.flip { size - 1 - i } else { i };
+                i as i64 + change.shift[axis] as i64 + border
+            };
+            let places = |axis: usize, size: usize| changes.iter().flat_map(|c| (0..size).map(move |i| place(c, i, axis, size))).collect::<Vec<i64>>();
+            let rows = Tensor::from_vec(places(0, height), &[count, 1, height, 1]).to_device(&batch.device());
+            let columns = Tensor::from_vec(places(1, width), &[count, 1, 1, width]).to_device(&batch.device());
+            let tall = padded.gather(2, &rows.expand(&[count, channels, height, padded.shape()[3]]));
+            moved = tall.gather(3, &columns.expand(&[count, channels, height, width]));
         }
-        let Some((mean, std)) = &self.normal else { return Ok(batch.clone()) };
-        if batch.rank() != 4 {
-            return Err(NnError::Data(format!("pictures are [N, C, H, W]; these have the shape {:?}", batch.shape())));
-        }
-        self.check(batch.shape()[1])?;
+        let Some((mean, std)) = &self.normal else { return Ok(moved) };
         let channelwise = |values: &[f32]| Tensor::from_vec(values.to_vec(), &[1, values.len(), 1, 1]).to_device(&batch.device());
-        Ok((batch - channelwise(mean)) / channelwise(std))
+        Ok((moved - channelwise(mean)) / channelwise(std))
     }
 }
 
@@ -133,5 +155,26 @@ fn source(raw: &Raw) -> Option<Pixels<'_>> {
         (Buffer::U8(bytes), DType::U8) => Some(Pixels::Bytes(bytes.get(raw.layout.range())?)),
         (Buffer::F32(floats), DType::F32) => Some(Pixels::Floats(floats.get(raw.layout.range())?)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_makes_the_same_pictures() {
+        let pixels: Vec<u8> = (0..20 * 3 * 5 * 7).map(|i| (i * 31 % 256) as u8).collect();
+        let pictures = Tensor::from_vec(pixels, &[20, 3, 5, 7]);
+        let normal = Transform::Normalize { mean: vec![0.5, 0.4, 0.3], std: vec![0.25, 0.2, 0.3] };
+        let all = [Transform::Flip { probability: 0.5 }, Transform::Crop { padding: 2 }, normal];
+        let rows: Vec<usize> = (0..20).rev().collect();
+        for list in [&all[..], &all[..1], &all[1..2], &all[2..], &[]] {
+            let recipe = Recipe::of(list);
+            let on_cores = recipe.batch(&pictures, &rows, &Random::new(7)).expect("a batch").to_vec::<f32>();
+            let stored = pictures.flip(&[0]).to_dtype(DType::F32) / 255.0;
+            let by_operations = recipe.on_device(&stored, &Random::new(7)).expect("a batch").to_vec::<f32>();
+            assert!(on_cores.iter().zip(&by_operations).all(|(a, b)| (a - b).abs() < 1e-5), "{list:?}");
+        }
     }
 }
