@@ -48,7 +48,7 @@ fn answer(mut stream: std::net::TcpStream, noted: &Mutex<Vec<String>>) {
 /// Fetches in a process of its own, whose environment names cache and proxy. Gives the path, or the error.
 fn fetched(address: &str, cache: &Path, proxy: Option<&str>) -> Result<String, String> {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "the_fetching_process", "--ignored", "--nocapture"]).env("TEST_ADDRESS", address).env("OCHRE_CACHE", cache);
+    command.args(["--exact", "the_fetching_process", "--nocapture"]).env("TEST_ADDRESS", address).env("OCHRE_CACHE", cache);
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"] {
         command.env_remove(name);
     }
@@ -61,10 +61,11 @@ fn fetched(address: &str, cache: &Path, proxy: Option<&str>) -> Result<String, S
     found("PATH ").ok_or_else(|| found("ERROR ").unwrap_or_else(|| format!("{text}\n{}", String::from_utf8_lossy(&output.stderr))))
 }
 
+/// What the other tests run in an environment of its own; by itself it has nothing to fetch.
 #[test]
-#[ignore = "run by the other tests, in an environment of its own"]
 fn the_fetching_process() {
-    match local(&std::env::var("TEST_ADDRESS").expect("an address")) {
+    let Ok(address) = std::env::var("TEST_ADDRESS") else { return };
+    match local(&address) {
         Ok(path) => println!("PATH {}", path.display()),
         Err(error) => println!("ERROR {error}"),
     }
