@@ -12,6 +12,7 @@ use super::matmul::Matrix;
 use super::number::each_real;
 use super::parallel;
 use super::recycle::Lent;
+use super::winograd;
 use super::patches::{Frame, Gradients, Patches, Pixels};
 use crate::backend::Conv;
 use crate::error::Result;
@@ -50,6 +51,9 @@ fn correlate<W: Multiply>(
     frame: &Frame,
 ) -> Result<Vec<W>> {
     let (plane, steps, rows) = (frame.plane(), frame.steps(groups), o / groups);
+    if W::DTYPE == DType::F32 && winograd::suits(frame, o, groups) {
+        return winograd::correlate(operation, x, w, bias, o, frame);
+    }
     let mut out = fresh::<W>(frame.n * o * plane);
     if out.is_empty() {
         return Ok(out);

@@ -37,6 +37,7 @@ mod sort;
 mod tests;
 mod unary;
 mod walk;
+mod winograd;
 
 use crate::backend::{AdamW, Backend, Binary, Compare, Conv, Draw, Pool, Reduce, Scaling, Sgd, Unary};
 use crate::error::Result;
@@ -61,6 +62,9 @@ impl Backend for Cpu {
 
     fn full(&self, shape: &[usize], dtype: DType, value: f64) -> Result<Raw> {
         Ok(copy::full(shape, dtype, value))
+    }
+    fn empty(&self, shape: &[usize], dtype: DType) -> Result<Raw> {
+        each_dtype!(dtype, T => Ok(Raw::cpu(access::fresh::<T>(shape.iter().product()).into(), shape)))
     }
     fn random(&self, shape: &[usize], dtype: DType, draw: Draw, key: u64, counter: u64) -> Result<Raw> {
         random::random(shape, dtype, draw, key, counter)

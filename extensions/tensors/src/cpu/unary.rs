@@ -1,5 +1,5 @@
 //! Formulas of operations on one element, and their blocks.
-use super::access::{BLOCK, Piece, undefined};
+use super::access::{Piece, undefined};
 use super::element;
 use super::level::{self, Job, Level};
 use super::math::{Library, Real};
@@ -34,7 +34,7 @@ fn on_slice<W: Wide, U: Copy>(from: Piece<'_, W>, to: &mut [U], compute: impl Fn
     match from {
         Piece::Slice(from) => compute(from, to),
         Piece::Splat(x) => {
-            compute(&[x; BLOCK][..1], &mut to[..1]);
+            compute(&[x], &mut to[..1]);
             let first = to[0];
             to.fill(first);
         }

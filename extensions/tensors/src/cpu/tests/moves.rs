@@ -13,7 +13,9 @@ fn copies_of_any_strides() {
         let down = Raw::cpu(Cpu.download(&x).expect("a download"), &shape);
         close("download", &down, &values(&x), 0.0);
         let to = dice.one_of(&ALL);
-        let expected = values(&raw(&values(&x), &shape, to));
+        // Integers lose their upper bits, floats stop at the ends.
+        let narrow = |v: f64| if dtype.is_float() || to != DType::U8 { v } else { f64::from(v as i64 as u8) };
+        let expected = values(&raw(&values(&x).into_iter().map(narrow).collect::<Vec<_>>(), &shape, to));
         close("cast", &Cpu.cast(&x, to).expect("a cast"), &expected, precision(to));
     }
 }
