@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ochre-runtime", &[]),
     ("ochre-secrets", &[]),
     ("ochre-servers", &[]),
-    ("ochre-session", &["ochre-cells", "ochre-api", "ochre-link", "ochre-secrets"]),
+    ("ochre-session", &["ochre-cells", "ochre-api", "ochre-link", "ochre-nvidia", "ochre-secrets"]),
     ("ochre-spool", &[]),
     ("ochre-storage", &["ochre-api", "ochre-azure", "ochre-blobs", "ochre-link", "ochre-mount", "ochre-secrets", "ochre-vault"]),
     ("ochre-storage-bench", &["ochre-blobs", "ochre-mount", "ochre-secrets", "ochre-servers"]),

@@ -110,6 +110,10 @@ pub trait SessionAccess: Send {
     fn directory(&self) -> std::path::PathBuf;
     /// Changes it; gives the new one.
     async fn set_directory(&mut self, path: &str) -> Result<String, Failure>;
+    /// Ids of the processes that run cells now; none before the first cell.
+    fn workers(&self) -> Vec<u32> {
+        Vec::new()
+    }
     /// Whether each cell's times are to be written below it (`:timing`).
     fn set_timing(&mut self, on: bool);
     /// Whether it is on.

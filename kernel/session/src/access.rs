@@ -328,6 +328,10 @@ impl SessionAccess for Access<'_> {
         Ok(now)
     }
 
+    fn workers(&self) -> Vec<u32> {
+        self.runner.switchboard.controls().map(|controls| controls.pids()).unwrap_or_default()
+    }
+
     fn set_timing(&mut self, on: bool) {
         self.runner.timing = on;
     }

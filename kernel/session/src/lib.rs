@@ -18,6 +18,7 @@ pub mod evcxr_engine;
 mod exchange;
 pub mod front;
 mod gate;
+pub mod gpu;
 mod habits;
 pub mod history;
 mod inspect;

@@ -1,6 +1,7 @@
-//! `%gpu`: whether there is an NVIDIA driver that cells could use.
+//! `%gpu`: the cards of this machine, who holds their memory, and what this session's tensors hold.
+use crate::gpu::{self, Around, Survey, Tools};
 use ochre_api::*;
-use std::path::{Path, PathBuf};
+use ochre_nvidia::{Library, Search};
 
 /// The magic.
 pub(crate) struct Gpu;
@@ -11,11 +12,17 @@ const SPEC: Spec = Spec {
     area: "session",
     form: Form::Line,
     arguments: &[],
-    summary: "says whether there is a GPU driver on this machine",
-    help: "Looks for NVIDIA's libcuda where the dynamic loader looks, and for the kernel's devices; nothing is started. Dataframes run on \
-           the CPU in any case.",
-    examples: &[Example { text: "%gpu", does: "one line" }],
+    summary: "shows NVIDIA's cards, who holds their memory, and what this session's tensors hold",
+    help: "For each card its name, memory, how busy it was a moment ago and its temperature, as the driver says them; below that the processes \
+           that hold memory, with this session's worker by that name, and the largest holders among this session's tensors. Nothing is started \
+           on a card, and none is opened. Without a GPU it says so, how many threads tensors use instead, and what to install. `Device::best()` is \
+           the first GPU, or the CPU; `%env CUDA_VISIBLE_DEVICES=1`, before the first use, chooses among several; \
+           `ochre doctor` says where the libraries are that make tensors fast.",
+    examples: &[Example { text: "%gpu", does: "cards, processes, tensors" }],
 };
+
+/// What the session's cells answer, where the prelude has tensors.
+const HELD: &str = "ochre::cuda::held()";
 
 #[async_trait]
 impl Magic for Gpu {
@@ -23,63 +30,73 @@ impl Magic for Gpu {
         &SPEC
     }
 
-    async fn run(&self, _call: Call, _session: &mut dyn SessionAccess) -> Result<MagicOutcome, Failure> {
-        Ok(MagicOutcome::text(sentence(library().as_deref(), version().as_deref(), devices())))
+    async fn run(&self, call: Call, session: &mut dyn SessionAccess) -> Result<MagicOutcome, Failure> {
+        let looked = tokio::task::spawn_blocking(|| {
+            let survey = Tools::find().survey();
+            let missing = survey.as_ref().map(missing).unwrap_or_default();
+            (survey, missing)
+        });
+        let (survey, missing) = tokio::select! {
+            looked = looked => looked.map_err(|error| Failure::bug("looking at the GPUs failed").because(error))?,
+            () = session.interrupted() => return Err(Failure::interrupted()),
+        };
+        let survey = match survey {
+            Ok(survey) => survey,
+            Err(absence) => return Ok(MagicOutcome::text(gpu::absence(&absence, threads(session)))),
+        };
+        let workers = session.workers();
+        let tensors = if survey.cards.is_empty() || workers.is_empty() { None } else { tensors(call.place, session).await? };
+        let notes = missing.into_iter().chain(visible(session)).collect();
+        let around = Around { workers, same_numbers: same_numbers(), tensors, notes };
+        Ok(MagicOutcome::value(gpu::bundle(&survey, &around)))
     }
 }
 
-fn sentence(library: Option<&Path>, version: Option<&str>, devices: usize) -> String {
-    let version = version.map(|v| format!(" {v}")).unwrap_or_default();
-    match (library, devices) {
-        (Some(path), 0) => format!("an NVIDIA driver library{version} is there ({}), but no device: nothing can run on it", path.display()),
-        (Some(path), n) => format!("NVIDIA driver{version} with {n} device{} ({})", if n == 1 { "" } else { "s" }, path.display()),
-        (None, 0) => "no NVIDIA driver: libcuda.so.1 is not where libraries are looked for, so everything runs on the CPU".to_owned(),
-        (None, n) => format!("{n} NVIDIA devices, but no libcuda.so.1 where libraries are looked for: install the driver's libraries, or start the container with them"),
+/// What this session's tensors hold; nothing where cells have no tensors.
+async fn tensors(place: Place, session: &mut dyn SessionAccess) -> Result<Option<String>, Failure> {
+    if session.engine() != "ochre" {
+        return Ok(None);
+    }
+    match session.run_rust(HELD, place).await {
+        Ok(bundle) => Ok(bundle.and_then(|bundle| bundle.text().map(str::to_owned))),
+        Err(failure) if failure.fault == Fault::Interrupted => Err(failure),
+        // A compiler's error: this prelude was built without tensors.
+        Err(failure) if failure.name.starts_with("E0") => Ok(None),
+        Err(failure) => Ok(Some(format!("they did not answer: {}", failure.one_line()))),
     }
 }
 
-/// The driver's library, searched where the loader searches.
-fn library() -> Option<PathBuf> {
-    const PLACES: &[&str] = &[
-        "/usr/lib/x86_64-linux-gnu",
-        "/usr/lib/aarch64-linux-gnu",
-        "/usr/lib64",
-        "/usr/lib",
-        "/usr/lib/wsl/lib",
-        "/usr/local/nvidia/lib64",
-        "/usr/local/cuda/compat",
-        "/run/opengl-driver/lib",
-    ];
-    let set = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    let places = std::env::split_paths(&set).filter(|p| !p.as_os_str().is_empty()).chain(PLACES.iter().map(PathBuf::from));
-    places.map(|place| place.join("libcuda.so.1")).find(|path| path.exists())
+/// The libraries that are not here, in one line.
+fn missing(survey: &Survey) -> Option<String> {
+    let (major, _) = survey.cuda?;
+    let search = Search::of_process();
+    let absent = [Library::Blas, Library::Dnn].into_iter().filter(|library| search.library(*library, major).is_none());
+    let (names, packages): (Vec<&str>, Vec<String>) = absent.map(|library| (library.name(), library.package(major.clamp(12, 13)))).unzip();
+    (!names.is_empty()).then(|| format!("tensors are slower here than they could be, for want of {}: `pip install {}`, then restart the kernel", names.join(" and "), packages.join(" ")))
 }
 
-/// `/proc/driver/nvidia/version` begins `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  …`.
-fn version() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
-    let number = |word: &&str| word.split('.').count() >= 2 && word.split('.').all(|p| !p.is_empty() && p.chars().all(|c| c.is_ascii_digit()));
-    text.split_whitespace().find(number).map(str::to_owned)
+/// A variable that hides cards from cells.
+fn visible(session: &dyn SessionAccess) -> Option<String> {
+    const NAME: &str = "CUDA_VISIBLE_DEVICES";
+    let value = variable(NAME, session)?;
+    Some(format!("{NAME} is `{value}`: cells see only those cards, and count them from cuda:0 on"))
 }
 
-/// `/dev/nvidia0`, `/dev/nvidia1`, …; on WSL the one device is `/dev/dxg`.
-fn devices() -> usize {
-    let numbered = |name: &str| name.strip_prefix("nvidia").is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()));
-    let entries = std::fs::read_dir("/dev").into_iter().flatten().flatten();
-    entries.filter(|e| e.file_name().to_str().is_some_and(|name| numbered(name) || name == "dxg")).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::sentence;
-    use std::path::Path;
-
-    #[test]
-    fn the_sentence_is_honest() {
-        let library = Path::new("/usr/lib/libcuda.so.1");
-        assert!(sentence(None, None, 0).contains("on the CPU"));
-        assert!(sentence(Some(library), Some("550.54"), 1).starts_with("NVIDIA driver 550.54 with 1 device ("));
-        assert!(sentence(Some(library), None, 0).contains("but no device"));
-        assert!(sentence(None, None, 2).contains("install"));
+/// A variable as cells have it.
+fn variable(name: &str, session: &dyn SessionAccess) -> Option<String> {
+    match session.environment().into_iter().rev().find(|(n, _)| n == name) {
+        Some((_, set)) => set,
+        None => std::env::var(name).ok(),
     }
+}
+
+/// Threads of tensors' arithmetic on the CPU.
+fn threads(session: &dyn SessionAccess) -> usize {
+    let set = variable("RAYON_NUM_THREADS", session).and_then(|n| n.parse().ok()).filter(|&n| n > 0);
+    set.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+}
+
+/// Whether process ids here are those of the machine: then this is the first process namespace, which has this number in all of Linux.
+fn same_numbers() -> bool {
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
 }

@@ -49,6 +49,21 @@ async fn variables_are_listed_reset_and_described() {
     assert_eq!(value(&bench, "%vars").await, "no variables");
 }
 
+/// **`%gpu` starts nothing on a GPU, and where there is none it says so in one line, with what to do.**
+#[tokio::test]
+async fn gpus_are_described_without_a_cell() {
+    let bench = Bench::new();
+    bench.run("%env RAYON_NUM_THREADS=3").await.ok();
+    let text = value(&bench, "%gpu").await;
+    match ochre_session::gpu::survey() {
+        Ok(_) => assert!(text.starts_with("NVIDIA driver"), "{text}"),
+        Err(_) => assert!(!text.contains('\n') && text.contains("tensors use the CPU, with 3 threads; ") && text.contains("install"), "{text}"),
+    }
+    // No worker runs, so tensors hold nothing, and no cell asks them.
+    assert_eq!(bench.seen.lock().unwrap().codes, [""; 0]);
+    assert!(page(&bench, "%gpu?").await.contains("who holds their memory"));
+}
+
 #[tokio::test]
 async fn every_magic_has_help_in_three_ways() {
     let bench = Bench::new();
