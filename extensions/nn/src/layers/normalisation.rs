@@ -3,8 +3,9 @@ use super::precision::exact;
 use super::python;
 use crate::module::Module;
 use crate::slot::Slot;
-use ochre_tensors::{DType, Tensor, no_grad};
-use std::sync::atomic::{AtomicBool, Ordering};
+use ochre_tensors::backend::Sgd;
+use ochre_tensors::{DType, Tensor, TensorError, backend, interrupt};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// PyTorch's default.
 const EPSILON: f64 = 1e-5;
@@ -18,6 +19,8 @@ struct BatchNorm {
     running_mean: Slot,
     running_var: Slot,
     batches: Slot,
+    /// Batches that `batches` does not count yet.
+    uncounted: AtomicU64,
     channels: usize,
     epsilon: f64,
     momentum: f64,
@@ -32,6 +35,7 @@ impl BatchNorm {
             running_mean: Slot::buffer(&Tensor::zeros(&[channels])),
             running_var: Slot::buffer(&Tensor::ones(&[channels])),
             batches: Slot::buffer(&Tensor::zeros(&[]).to_dtype(DType::I64)),
+            uncounted: AtomicU64::new(0),
             channels,
             epsilon: EPSILON,
             momentum: MOMENTUM,
@@ -55,25 +59,36 @@ impl BatchNorm {
     }
 
     /// Running averages, of the variance without bias; `count` values of each channel were seen.
+    #[track_caller]
     fn note(&self, count: usize, mean: &Tensor, variance: &Tensor) {
-        no_grad(|| {
-            let unbiased = variance * (count as f64 / (count as f64 - 1.0).max(1.0));
-            for (slot, newest) in [(&self.running_mean, mean), (&self.running_var, &unbiased)] {
-                let running = slot.get();
-                running.assign(&(&running * (1.0 - self.momentum) + newest * self.momentum));
-            }
-            let batches = self.batches.get();
-            batches.assign(&(&batches + 1));
-        });
+        let unbiased = count as f64 / (count as f64 - 1.0).max(1.0);
+        for (slot, newest, scale) in [(&self.running_mean, mean, 1.0), (&self.running_var, variance, unbiased)] {
+            average(&slot.get(), newest, scale, self.momentum).unwrap_or_else(|error| interrupt::fail(&error));
+        }
+        self.uncounted.fetch_add(1, Ordering::Relaxed);
     }
 
     fn slots(&self) -> Vec<(&'static str, &Slot)> {
+        // Counted here and not in each step, where it would be a kernel of its own on a GPU.
+        let new = self.uncounted.swap(0, Ordering::Relaxed);
+        if new > 0 {
+            let batches = self.batches.get();
+            batches.assign(&(&batches + new as i64));
+        }
         vec![("weight", &self.weight), ("bias", &self.bias), ("running_mean", &self.running_mean), ("running_var", &self.running_var), ("num_batches_tracked", &self.batches)]
     }
 
     fn describe(&self, layer: &str) -> String {
         format!("{layer}({}, eps={}, momentum={}, affine=True, track_running_stats=True)", self.channels, python_float(self.epsilon), self.momentum)
     }
+}
+
+/// `running = (1 - share) running + share scale newest`, in place. It is a step of gradient descent with the gradient `newest`, the rate
+/// `-share scale` and the decay `-1 / scale`: so it is one pass over memory, and one kernel on a GPU.
+fn average(running: &Tensor, newest: &Tensor, scale: f64, share: f64) -> Result<(), TensorError> {
+    let step = Sgd { rate: -share * scale, momentum: 0.0, decay: -1.0 / scale, nesterov: false, first: true };
+    let (device, newest) = (backend(running.device())?, newest.raw());
+    running.update(&mut |running| device.sgd(running, &newest, None, step))
 }
 
 /// As Python writes small numbers: `1e-05`.
