@@ -18,15 +18,15 @@ use crate::error::Result;
 const OUT: usize = 4;
 const IN: usize = 6;
 const POINTS: usize = IN * IN;
-/// Tiles that are transformed together.
-const LANES: usize = 16;
+/// Tiles that are transformed together: enough that the compiler keeps the loop over them, and makes vectors of it.
+const LANES: usize = 32;
 /// Tiles that a thread does at a time: V and M of them stay in the second-level cache for networks of usual width.
 const TILES: usize = 96;
 /// Below, the transformations cost more than the multiplications that they save.
 const LEAST_CHANNELS: usize = 16;
 
 /// Elements of transformed tiles.
-type Points<W> = [[W; LANES]; POINTS];
+type Points<W> = [Lane<W>; POINTS];
 
 /// Whether a convolution is one of those that this is for.
 pub fn suits(frame: &Frame, o: usize, groups: usize) -> bool {
@@ -36,7 +36,7 @@ pub fn suits(frame: &Frame, o: usize, groups: usize) -> bool {
         && frame.dilation == [1, 1]
         && groups == 1
         && frame.c.min(o) >= LEAST_CHANNELS
-        && tiles >= LANES
+        && tiles >= 16
         // Not more than a quarter of the tiles' results would be thrown away.
         && tiles * OUT * OUT * 3 <= frame.n * frame.plane() * 4
 }
@@ -184,6 +184,44 @@ impl Tiles {
     }
 }
 
+/// Lanes of an element of each tile.
+type Lane<W> = [W; LANES];
+
+/// `B^T d` for six elements. Copies in and out, so that the compiler sees that nothing overlaps.
+#[inline(always)]
+fn six<W: Real>(d: [Lane<W>; IN]) -> [Lane<W>; IN] {
+    let (two, four, five) = (W::from_f64(2.0), W::from_f64(4.0), W::from_f64(5.0));
+    let mut y = [[W::ZERO; LANES]; IN];
+    for lane in 0..LANES {
+        let (d0, d1, d2, d3, d4, d5) = (d[0][lane], d[1][lane], d[2][lane], d[3][lane], d[4][lane], d[5][lane]);
+        let (a, b) = (d4 - four * d2, d3 - four * d1);
+        let (e, f) = (d4 - d2, two * (d3 - d1));
+        y[0][lane] = four * d0 - five * d2 + d4;
+        y[1][lane] = a + b;
+        y[2][lane] = a - b;
+        y[3][lane] = e + f;
+        y[4][lane] = e - f;
+        y[5][lane] = four * d1 - five * d3 + d5;
+    }
+    y
+}
+
+/// `A^T m` for six elements.
+#[inline(always)]
+fn four<W: Real>(m: [Lane<W>; IN]) -> [Lane<W>; OUT] {
+    let (two, four, eight) = (W::from_f64(2.0), W::from_f64(4.0), W::from_f64(8.0));
+    let mut y = [[W::ZERO; LANES]; OUT];
+    for lane in 0..LANES {
+        let (a, b) = (m[1][lane] + m[2][lane], m[1][lane] - m[2][lane]);
+        let (c, d) = (m[3][lane] + m[4][lane], m[3][lane] - m[4][lane]);
+        y[0][lane] = m[0][lane] + a + c;
+        y[1][lane] = b + two * d;
+        y[2][lane] = a + four * c;
+        y[3][lane] = b + eight * d + m[5][lane];
+    }
+    y
+}
+
 struct Input<'a, W> {
     points: &'a mut Points<W>,
 }
@@ -192,31 +230,21 @@ impl<W: Real> Job for Input<'_, W> {
     type Out = ();
     #[inline(always)]
     fn run<L: Level>(self) {
-        let (two, four, five) = (W::from_f64(2.0), W::from_f64(4.0), W::from_f64(5.0));
-        // Columns, then rows: the places of six elements.
-        for along in [IN, 1] {
-            for start in 0..IN {
-                let at = |k: usize| if along == IN { k * IN + start } else { start * IN + k };
-                let p = &mut *self.points;
-                for lane in 0..LANES {
-                    let d: [W; IN] = std::array::from_fn(|k| p[at(k)][lane]);
-                    let (a, b) = (d[4] - four * d[2], d[3] - four * d[1]);
-                    let (e, f) = (d[4] - d[2], two * (d[3] - d[1]));
-                    p[at(0)][lane] = four * d[0] - five * d[2] + d[4];
-                    p[at(1)][lane] = a + b;
-                    p[at(2)][lane] = a - b;
-                    p[at(3)][lane] = e + f;
-                    p[at(4)][lane] = e - f;
-                    p[at(5)][lane] = four * d[1] - five * d[3] + d[5];
-                }
-            }
+        let p = self.points;
+        for x in 0..IN {
+            let y = six([p[x], p[IN + x], p[2 * IN + x], p[3 * IN + x], p[4 * IN + x], p[5 * IN + x]]);
+            (0..IN).for_each(|k| p[k * IN + x] = y[k]);
+        }
+        for row in p.chunks_exact_mut(IN) {
+            let y = six([row[0], row[1], row[2], row[3], row[4], row[5]]);
+            row.copy_from_slice(&y);
         }
     }
 }
 
 struct Output<'a, W> {
     points: &'a Points<W>,
-    results: &'a mut [[W; LANES]; OUT * OUT],
+    results: &'a mut [Lane<W>; OUT * OUT],
     bias: W,
 }
 
@@ -224,23 +252,16 @@ impl<W: Real> Job for Output<'_, W> {
     type Out = ();
     #[inline(always)]
     fn run<L: Level>(self) {
-        let Self { points, results, bias } = self;
-        let (two, four, eight) = (W::from_f64(2.0), W::from_f64(4.0), W::from_f64(8.0));
-        let fold = |m: [W; IN]| {
-            let (a, b, c, d) = (m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]);
-            [m[0] + a + c, b + two * d, a + four * c, b + eight * d + m[5]]
-        };
+        let Self { points: p, results, bias } = self;
         let mut half = [[W::ZERO; LANES]; OUT * IN];
-        for column in 0..IN {
-            for lane in 0..LANES {
-                let y = fold(std::array::from_fn(|k| points[k * IN + column][lane]));
-                (0..OUT).for_each(|i| half[i * IN + column][lane] = y[i]);
-            }
+        for x in 0..IN {
+            let y = four([p[x], p[IN + x], p[2 * IN + x], p[3 * IN + x], p[4 * IN + x], p[5 * IN + x]]);
+            (0..OUT).for_each(|k| half[k * IN + x] = y[k]);
         }
-        for row in 0..OUT {
-            for lane in 0..LANES {
-                let y = fold(std::array::from_fn(|k| half[row * IN + k][lane]));
-                (0..OUT).for_each(|j| results[row * OUT + j][lane] = y[j] + bias);
+        for (row, results) in half.chunks_exact(IN).zip(results.chunks_exact_mut(OUT)) {
+            let y = four([row[0], row[1], row[2], row[3], row[4], row[5]]);
+            for (results, y) in results.iter_mut().zip(&y) {
+                results.iter_mut().zip(y).for_each(|(to, y)| *to = *y + bias);
             }
         }
     }
