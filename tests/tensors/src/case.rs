@@ -31,6 +31,8 @@ pub struct Input {
 pub enum Kind {
     /// Values in every float type, and gradients.
     Smooth,
+    /// As `Smooth`, in fewer types and without finite differences.
+    Large,
     /// Values in every float type; there is no gradient.
     Values,
     /// Values, once: no input is of floats, or the result depends on the type.

@@ -65,7 +65,11 @@ pub fn against_torch(device: &Device, python: &PathBuf) -> anyhow::Result<Report
 fn runs() -> Vec<(usize, DType)> {
     let mut runs = Vec::new();
     for (place, case) in cases::all().iter().enumerate() {
-        let types: &[DType] = if case.kind == Kind::Exact { &[DType::F32] } else { &FLOATS };
+        let types: &[DType] = match case.kind {
+            Kind::Exact => &[DType::F32],
+            Kind::Large => &[DType::F64, DType::F32, DType::BF16],
+            Kind::Smooth | Kind::Values => &FLOATS,
+        };
         runs.extend(types.iter().map(|&float| (place, float)));
     }
     runs
@@ -73,7 +77,11 @@ fn runs() -> Vec<(usize, DType)> {
 
 fn request(case: &Case, float: DType) -> Value {
     let inputs: Vec<Value> = case.tensors(float, &Device::Cpu).iter().map(|t| json!({ "shape": t.shape(), "dtype": torch_name(t.dtype()), "values": encoded(t) })).collect();
-    json!({ "name": case.name, "torch": case.torch, "smooth": case.kind == Kind::Smooth, "inputs": inputs })
+    json!({ "name": case.name, "torch": case.torch, "smooth": has_gradients(case), "inputs": inputs })
+}
+
+fn has_gradients(case: &Case) -> bool {
+    matches!(case.kind, Kind::Smooth | Kind::Large)
 }
 
 /// PyTorch's name of an element type.
@@ -120,7 +128,7 @@ fn compare(case: &Case, float: DType, device: &Device, laid: Laid, answer: &Valu
     if laid == Laid::Strided {
         inputs = inputs.iter().map(strided).collect();
     }
-    if case.kind == Kind::Smooth {
+    if has_gradients(case) {
         inputs = inputs.iter().map(|t| if t.dtype().is_float() { t.requires_grad() } else { t.clone() }).collect();
     }
     let outputs = (case.ours)(&inputs);
@@ -142,7 +150,7 @@ fn compare(case: &Case, float: DType, device: &Device, laid: Laid, answer: &Valu
         }
         report.compared += 1;
     }
-    if case.kind != Kind::Smooth {
+    if !has_gradients(case) {
         return;
     }
     let mut fail = |text: String| report.failures.push(format!("{} ({float}, {laid:?}): {text}", case.name));

@@ -29,8 +29,13 @@ def tensor(given, native):
     return torch.tensor(decoded(given["values"]), dtype=kind).reshape(given["shape"])
 
 
+def wide(one):
+    """Where ours computes in f32 what is narrower."""
+    return one if one.dtype == torch.float64 else one.float()
+
+
 def names(tensors):
-    return dict(zip("abcdefgh", tensors), torch=torch, F=F, math=math)
+    return dict(zip("abcdefgh", tensors), torch=torch, F=F, math=math, wide=wide)
 
 
 def results(expression, tensors):

@@ -46,7 +46,7 @@ pub struct CrossEntropy {
 }
 
 /// The mean of `-log softmax(logits)[target]`: logits `[N, C]` (or `[C]`, or `[N, C, …]`) and targets that are classes (integers, `[N]`, or `[]`, or
-/// `[N, …]`) or probabilities (floats of the shape of the logits).
+/// `[N, …]`) or probabilities (floats of the shape of the logits). The loss of f16 and bf16 is f32.
 #[track_caller]
 pub fn cross_entropy(logits: &Tensor, target: &Tensor) -> Tensor {
     entropy("cross_entropy", logits, target, &CrossEntropy::default()).or_panic()
@@ -264,10 +264,15 @@ fn entropy(operation: &'static str, logits: &Tensor, target: &Tensor, options: &
     Ok(options.reduction.apply(losses.reshape(&rows.shape)))
 }
 
+/// f32 for f16 and bf16, whose three digits are too few for a loss.
+fn widened(x: &Tensor) -> Tensor {
+    x.to_dtype(x.dtype().promote(DType::F32))
+}
+
 /// With weights of classes or classes that do not count: from what single operations give.
 fn weighted(operation: &'static str, rows: &Rows, options: &CrossEntropy) -> Result<Tensor> {
     let count = rows.logits.shape()[1];
-    let logarithms = rows.logits.log_softmax(-1);
+    let logarithms = widened(&rows.logits).log_softmax(-1);
     let ignored = options.ignore.map(|class| rows.classes.eq(class));
     let classes = match &ignored {
         Some(ignored) => rows.classes.masked_fill(ignored, 0.0),
@@ -312,7 +317,7 @@ fn entropy_of_probabilities(operation: &'static str, logits: &Tensor, target: &T
         2 => ((logits.clone(), target.clone()), vec![logits.shape()[0] as i64]),
         _ => ((class_last(logits), class_last(target)), logits.shape().iter().enumerate().filter(|(i, _)| *i != 1).map(|(_, &size)| size as i64).collect()),
     };
-    let (logits, target) = rows;
+    let (logits, target) = (widened(&rows.0), rows.1);
     let smooth = &(&in_type_of(&target, &logits) * (1.0 - options.smoothing)) + options.smoothing / logits.shape()[1] as f64;
     let mut parts = &smooth * &logits.log_softmax(-1);
     if let Some(weight) = &options.weight {
