@@ -105,6 +105,16 @@ fn mixed_precision_learns_as_well() {
     assert_eq!(model.forward(&test.inputs()).dtype(), DType::F32);
 }
 
+#[test]
+fn pictures_are_learnt_in_mixed_precision_too() {
+    let _turn = seeded(14);
+    let (train, test) = stripes(192).split(0.75, 5);
+    let model = convolutional();
+    let history = fit(&model, &train, &test, Fit { epochs: 5, batch: 16, rate: 5e-3, precision: DType::BF16, clip: Some(1.0), ..Fit::default() });
+    assert!(history.last().and_then(|e| e.validation_accuracy) > Some(0.95), "{history}");
+    assert!(model.everything().iter().all(|(_, slot)| matches!(slot.get().dtype(), DType::F32 | DType::I64)), "parameters and running statistics stay f32");
+}
+
 fn numbers(model: &dyn Module) -> Vec<(String, Vec<f64>)> {
     model.state().into_iter().map(|(name, t)| (name, t.to_dtype(DType::F64).to_vec::<f64>())).collect()
 }
