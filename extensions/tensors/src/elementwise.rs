@@ -463,12 +463,12 @@ pub(crate) fn compare(op: Compare, a: &Tensor, b: Operand) -> Result<Tensor> {
     let (left, right) = match b {
         Operand::Tensor(b) => {
             let (a, b) = together(op.name(), a, b)?;
-            let dtype = meet(&a, &b);
+            // Of both as they are: a number in a tensor does not yield here.
+            let dtype = a.dtype().promote(b.dtype());
             (a.raw().into_dtype(dtype)?, b.raw().into_dtype(dtype)?)
         }
         Operand::Scalar(scalar) => {
-            // An integer beside a fraction is compared exactly, where PyTorch rounds to f32.
-            let dtype = if a.dtype().is_float() || scalar.promote(a.dtype()) != DType::F32 { scalar.promote(a.dtype()) } else { DType::F64 };
+            let dtype = scalar.comparable(a.dtype());
             (a.raw().into_dtype(dtype)?, scalar.raw(dtype, a.device())?)
         }
     };

@@ -41,9 +41,23 @@ impl Scalar {
 
     /// A tensor of rank 0.
     pub(crate) fn raw(self, dtype: DType, device: Device) -> Result<Raw> {
+        let value = match (self, dtype) {
+            (Self::Integer(value), DType::I64) => return backend(device)?.upload(Buffer::from(vec![value]), &[]),
+            // It wraps, as the arithmetic does: of u8 the sum with -3 is 3 less.
+            (Self::Integer(value), DType::U8) => f64::from(value as u8),
+            (Self::Integer(value), DType::I32) => f64::from(value as i32),
+            _ => self.as_f64(),
+        };
+        backend(device)?.full(&[], dtype, value)
+    }
+
+    /// The type in which it is compared with elements of type `dtype`: one that holds both as they are, but for a float's rounding.
+    pub(crate) fn comparable(self, dtype: DType) -> DType {
         match (self, dtype) {
-            (Self::Integer(value), DType::I64) => backend(device)?.upload(Buffer::from(vec![value]), &[]),
-            _ => backend(device)?.full(&[], dtype, self.as_f64()),
+            (Self::Float(_), _) if !dtype.is_float() => DType::F64,
+            (Self::Integer(value), DType::U8) if u8::try_from(value).is_err() => DType::I64,
+            (Self::Integer(value), DType::I32) if i32::try_from(value).is_err() => DType::I64,
+            _ => self.promote(dtype),
         }
     }
 }

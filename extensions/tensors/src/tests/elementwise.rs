@@ -79,6 +79,9 @@ fn comparisons_and_masks() {
     assert_eq!(x.le(&Tensor::scalar(1.0)).to_vec::<bool>(), [true, true, false, false]);
     assert_eq!((x.gt(0) & x.lt(3)).to_vec::<bool>(), [false, true, true, false]);
     assert_eq!((!x.eq(2.0)).to_vec::<bool>(), [true, true, false, true]);
+    let small = Tensor::from_slice(&[5_u8, 200]);
+    assert_eq!((&small + -3).to_vec::<u8>(), [2, 197]);
+    assert_eq!((small.gt(-3).all().item(), small.lt(300).all().item(), small.gt(&Tensor::scalar(-3)).all().item()), (1.0, 1.0, 1.0));
     assert_eq!(Tensor::from_slice(&[1_i64, 2]).lt(1.5).to_vec::<bool>(), [true, false]);
     assert_eq!(Tensor::where_cond(&x.gt(1), &x, &Tensor::scalar(-1.0)).to_vec::<f32>(), [-1.0, -1.0, 2.0, 3.0]);
     assert_eq!(x.masked_fill(&x.lt(2), 9.0).to_vec::<f32>(), [9.0, 9.0, 2.0, 3.0]);
