@@ -21,6 +21,9 @@ const ROUNDS: usize = 9;
 /// The peer's threads go on looking for work for a moment; ours begin when they sleep, and the other way round.
 const PAUSE: Duration = Duration::from_millis(15);
 
+/// A load of more than this for each core is somebody else's work.
+const BUSY: f64 = 0.4;
+
 /// What is asked for.
 struct Wish {
     device: Device,
@@ -33,6 +36,8 @@ struct Wish {
 /// `[cpu|cuda|cuda:N] [--rounds N] [--threads N] [--only PART] [--out FILE]`
 pub fn run(arguments: &[&str]) -> anyhow::Result<ExitCode> {
     let wish = Wish::read(arguments)?;
+    // Before the first operation, which would start as many threads as there are cores.
+    rayon::ThreadPoolBuilder::new().num_threads(wish.threads).build_global().context("the threads are running already")?;
     let mut peer = Peer::start(&torch::python()?, wish.device, wish.threads)?;
     let mut table = format!("# Tensors beside PyTorch {} on the same machine, in turn\n\n{}\n\n{HEAD}", peer.version, machine(&wish));
     let (mut slower, mut geometric, mut count) = (Vec::new(), 0.0, 0);
@@ -150,5 +155,8 @@ fn machine(wish: &Wish) -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let model = read("/proc/cpuinfo").lines().find_map(|l| l.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name.to_owned())).unwrap_or_default();
     let load = read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
-    format!("{} on {model}, {} threads on each side, {} rounds in turn, load {load} at the beginning. f32 where nothing else is said; the limit is of ours divided by PyTorch's.", wish.device, wish.threads, wish.rounds)
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let busy = load.parse::<f64>().is_ok_and(|load| load > BUSY * cores);
+    let warning = if busy { " **The machine was not idle: threads that wait for each other wait for others' work, and these figures say little.**" } else { "" };
+    format!("{} on {model}, {} threads on each side, {} rounds in turn, load {load} at the beginning.{warning} f32 where nothing else is said; the limit is of ours divided by PyTorch's.", wish.device, wish.threads, wish.rounds)
 }
