@@ -1,4 +1,6 @@
 //! Tensors made of nothing: their values, types and random numbers.
+//!
+//! - "After `manual_seed` the same random numbers come again."
 use ochre_tensors::{DType, Device, Tensor, manual_seed};
 
 #[test]

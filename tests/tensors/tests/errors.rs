@@ -1,6 +1,6 @@
 //! What a wrong call says: the operation, all shapes, what to do, and the line of the call.
 //!
-//! - "A wrong shape names the operation, the shapes and the line of the cell."
+//! - "A wrong shape, type or device panics with the operation, the shapes and the cell's line."
 use ochre_tensors::functional::{self, ConvOptions, CrossEntropy, PoolOptions};
 use ochre_tensors::{DType, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
