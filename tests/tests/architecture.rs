@@ -5,7 +5,7 @@ use workspace::{Crate, crates, files};
 
 /// Who may depend on whom, of our own crates. What is not listed is not allowed.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("ochre", &["ochre-jupyter", "ochre-session", "ochre-cells", "ochre-link", "ochre-build", "ochre-api", "ochre-secrets", "ochre-mount", "ochre-runs", "ochre-storage", "ochre-vault"]),
+    ("ochre", &["ochre-jupyter", "ochre-session", "ochre-cells", "ochre-link", "ochre-build", "ochre-api", "ochre-nvidia", "ochre-secrets", "ochre-mount", "ochre-runs", "ochre-storage", "ochre-vault"]),
     ("ochre-api", &["ochre-link"]),
     ("ochre-azure", &["ochre-secrets"]),
     ("ochre-blobs", &["ochre-secrets"]),
@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ochre-charts", &[]),
     ("ochre-cells", &["ochre-link", "ochre-secrets"]),
     ("ochre-evcxr", &["ochre-link"]),
-    ("ochre-frames", &["ochre-runtime"]),
+    ("ochre-frames", &["ochre-runtime", "ochre-tensors"]),
     ("ochre-jupyter", &["ochre-session", "ochre-link"]),
     ("ochre-learning", &[]),
     ("ochre-link", &[]),
@@ -22,8 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ochre-mount", &["ochre-blobs", "ochre-secrets"]),
     ("ochre-nn", &["ochre-runtime", "ochre-logging", "ochre-plots", "ochre-tensors"]),
     ("ochre-nvidia", &[]),
-    ("ochre-plots", &["ochre-runtime", "ochre-charts"]),
-    ("ochre-prelude", &["ochre-runtime", "ochre-frames", "ochre-plots", "ochre-stores", "ochre-logging", "ochre-ml"]),
+    ("ochre-plots", &["ochre-runtime", "ochre-charts", "ochre-tensors"]),
+    ("ochre-prelude", &["ochre-runtime", "ochre-frames", "ochre-plots", "ochre-stores", "ochre-logging", "ochre-ml", "ochre-nn", "ochre-tensors"]),
     ("ochre-runs", &["ochre-api", "ochre-azure", "ochre-charts", "ochre-link", "ochre-secrets", "ochre-spool", "ochre-tracking", "ochre-vault"]),
     ("ochre-runtime", &[]),
     ("ochre-secrets", &[]),

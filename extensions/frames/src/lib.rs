@@ -1,4 +1,4 @@
-//! How polars' frames, series, plans and expressions are shown in a notebook.
+//! How polars' frames, series, plans and expressions are shown in a notebook, and tensors; and the way from frames to tensors and back.
 //!
 //! The prelude links this crate, so that a cell calls compiled code and instantiates nothing of polars.
 //! A [`window`] of the frame (head and tail, first and last columns) is cut out first, which costs the
@@ -10,11 +10,13 @@ mod html;
 mod limits;
 mod plain;
 mod plan;
+mod tensors;
 mod value;
 mod window;
 
 pub use asked::{AskedError, asked};
 pub use limits::{Limits, columns, rows};
+pub use tensors::{FrameTensorError, FrameTensors, Nulls};
 
 use ochre_runtime::{Mime, Show};
 use polars::prelude::*;

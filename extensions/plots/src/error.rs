@@ -20,6 +20,8 @@ pub enum PlotError {
     Empty(String),
     #[error("the bytes are no picture that can be read (PNG, JPEG, GIF, BMP and WebP can): {0}")]
     NotAPicture(String),
+    #[error("a tensor of shape {shape} is no picture: {hint}")]
+    NotAPictureTensor { shape: String, hint: &'static str },
     #[error("a picture of {width}×{height} with {channels} channels needs {needed} bytes, but {given} were given")]
     WrongSize { width: u32, height: u32, channels: u32, needed: usize, given: usize },
     #[error("the picture could not be made: {0}")]

@@ -1,5 +1,5 @@
 //! A labelled grid of pictures: `ochre::images(&list, ImagesGrid::columns(5).labels(names))`.
-use ochre_charts::draw::canvas::{Align, Canvas, INK, SCALE, Style, fit};
+use ochre_charts::draw::canvas::{Align, Canvas, INK, Rgb, SCALE, Style, fit};
 use crate::picture::{Picture, ToPicture};
 use crate::PlotError;
 use image::{DynamicImage, imageops};
@@ -13,12 +13,17 @@ const COLUMNS: usize = 8;
 const GAP: f64 = 8.0;
 const LABEL_SIZE: f64 = 11.0;
 const LABEL_HEIGHT: f64 = 17.0;
+/// Of marked pictures.
+const MARK: Rgb = Rgb(0xd6, 0x27, 0x28);
+/// Width of the frame around them.
+const FRAME: f64 = 2.5;
 
 /// How a grid of pictures is laid out.
 #[derive(Clone, Debug, Default)]
 pub struct ImagesGrid {
     columns: Option<usize>,
     labels: Vec<String>,
+    marked: Vec<usize>,
     scale: Option<f64>,
 }
 
@@ -31,6 +36,12 @@ impl ImagesGrid {
     /// One label below each picture.
     pub fn labels<L: ToString>(mut self, labels: impl IntoIterator<Item = L>) -> Self {
         self.labels = labels.into_iter().map(|label| label.to_string()).collect();
+        self
+    }
+
+    /// Frames these pictures (counted from 0) in red, and writes their labels so: what was predicted wrong.
+    pub fn marked(mut self, pictures: &[usize]) -> Self {
+        self.marked = pictures.to_vec();
         self
     }
 
@@ -70,7 +81,12 @@ fn compose(pictures: &[DynamicImage], total: usize, grid: &ImagesGrid) -> Result
     for (index, label) in grid.labels.iter().take(pictures.len()).enumerate() {
         let (x, y) = place(index);
         let label = fit(label, LABEL_SIZE, step_x);
-        canvas.text(&label, (x + cell_width / 2.0, y + cell_height + 12.0), Style::new(LABEL_SIZE, Align::Centre, INK));
+        let style = Style::new(LABEL_SIZE, Align::Centre, if grid.marked.contains(&index) { MARK } else { INK });
+        canvas.text(&label, (x + cell_width / 2.0, y + cell_height + 12.0), style);
+    }
+    for &index in grid.marked.iter().filter(|&&index| index < pictures.len()) {
+        let (x, y) = place(index);
+        canvas.rect([x - FRAME, x + cell_width + FRAME], [y - FRAME, y + cell_height + FRAME], MARK, 1.0);
     }
     if let Some(note) = note {
         canvas.text(&note, (GAP, step_y * rows as f64 + GAP + 10.0), Style::new(LABEL_SIZE, Align::Left, INK));
@@ -105,6 +121,14 @@ mod tests {
         let grid = images(&digits, ImagesGrid::columns(3).labels(0..5).scale(4.0));
         // Three columns and two rows of 32 + 8, with a gap around, and 17 for the labels; at twice the size.
         assert_eq!(grid.size(), Some((2 * (3 * 40 + 8), 2 * (2 * (40 + 17) + 8))));
+    }
+
+    #[test]
+    fn a_marked_picture_has_a_red_frame() {
+        let black: Vec<DynamicImage> = (0..2).map(|_| DynamicImage::new_luma8(8, 8)).collect();
+        let grid = images(&black, ImagesGrid::columns(2).marked(&[1, 7]).scale(4.0)).to_picture().expect("a picture").to_rgb8();
+        // Each picture begins at 8 + 40 n, at twice the size; the frame is just outside.
+        assert_eq!((grid.get_pixel(2 * 8 - 2, 40).0, grid.get_pixel(2 * 48 - 2, 40).0, grid.get_pixel(2 * 48 + 2, 40).0), ([255; 3], [0xd6, 0x27, 0x28], [0; 3]));
     }
 
     #[test]

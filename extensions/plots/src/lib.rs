@@ -15,6 +15,7 @@ mod error;
 mod field;
 mod grid;
 mod picture;
+mod tensor;
 #[cfg(test)]
 mod tests;
 

@@ -28,23 +28,37 @@ impl fmt::Debug for Tensor {
     }
 }
 
-fn render(x: &Tensor) -> Result<String> {
+impl Tensor {
+    /// The elements as they print, without type and shape; of a large tensor only the edges, which are all that is brought from the device.
+    pub fn try_preview(&self) -> Result<String> {
+        preview(self, 0)
+    }
+}
+
+/// The elements between brackets; later lines are indented by `indent`.
+fn preview(x: &Tensor, indent: usize) -> Result<String> {
     let short = x.len() > WHOLE;
     let shown = if short { edges(x)? } else { x.detach() };
     let buffer = backend(shown.device())?.download(&shown.raw())?;
     let words = words(&buffer);
     let width = words.iter().map(|word| word.chars().count()).max().unwrap_or(0);
-    let mut text = OPENING.to_owned();
     if x.rank() == 0 {
-        text.push_str(words.first().map_or("", String::as_str).trim());
-    } else if x.is_empty() {
-        text.push_str("[]");
-    } else {
-        let cut: Vec<bool> = x.shape().iter().map(|&size| short && size > 2 * EDGE).collect();
-        Print { words: &words, width, shape: shown.shape(), cut: &cut }.level(&mut text, 0, 0);
+        return Ok(words.first().map_or("", String::as_str).trim().to_owned());
     }
+    if x.is_empty() {
+        return Ok("[]".to_owned());
+    }
+    let cut: Vec<bool> = x.shape().iter().map(|&size| short && size > 2 * EDGE).collect();
+    let mut text = String::new();
+    Print { words: &words, width, shape: shown.shape(), cut: &cut, indent }.level(&mut text, 0, 0);
+    Ok(text)
+}
+
+fn render(x: &Tensor) -> Result<String> {
+    let mut text = OPENING.to_owned();
+    text.push_str(&preview(x, OPENING.len())?);
     let mut notes = Vec::new();
-    if short || x.is_empty() && x.rank() != 1 {
+    if x.len() > WHOLE || x.is_empty() && x.rank() != 1 {
         notes.push(format!("shape={:?}", x.shape()));
     }
     if !matches!(x.dtype(), DType::F32 | DType::I64 | DType::Bool) || x.is_empty() && x.dtype() != DType::F32 {
@@ -130,6 +144,8 @@ struct Print<'a> {
     shape: &'a [usize],
     /// Dimensions of which only the edges are in `words`.
     cut: &'a [bool],
+    /// Spaces before each line but the first.
+    indent: usize,
 }
 
 impl Print<'_> {
@@ -137,7 +153,7 @@ impl Print<'_> {
     fn level(&self, text: &mut String, dim: usize, at: usize) {
         text.push('[');
         let stride: usize = self.shape[dim + 1..].iter().product();
-        let indent = OPENING.len() + dim + 1;
+        let indent = self.indent + dim + 1;
         let last = dim + 1 == self.shape.len();
         let per_line = ((LINE.saturating_sub(indent)) / (self.width + 2)).max(1);
         for i in 0..self.shape[dim] {
@@ -160,7 +176,7 @@ impl Print<'_> {
     }
 
     fn between(&self, text: &mut String, dim: usize, i: usize, per_line: usize) {
-        let indent = OPENING.len() + dim + 1;
+        let indent = self.indent + dim + 1;
         let inner = self.shape.len() - dim - 1;
         if inner == 0 && i % per_line != 0 {
             text.push_str(", ");

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// What cells link. Always all of them in one command: another selection means other features for shared crates,
 /// and polars is compiled again.
-pub const PRELUDE_PACKAGES: [&str; 7] = ["ochre-prelude", "ochre-frames", "ochre-plots", "ochre-stores", "ochre-logging", "ochre-ml", "ochre-runtime"];
+pub const PRELUDE_PACKAGES: [&str; 8] =
+    ["ochre-prelude", "ochre-frames", "ochre-plots", "ochre-stores", "ochre-logging", "ochre-ml", "ochre-nn", "ochre-runtime"];
 
 /// What runs cells, by a command of its own: what it depends on shall not decide over polars' features.
 pub const WORKER_PACKAGES: [&str; 1] = ["ochre-worker"];

@@ -117,6 +117,9 @@ pub fn cell(cell: &Cell, source: &Arc<CellSource>, plan: &Plan, scope: &Scope, t
     }
     header(scope, &mut make.out);
     make.out.push("#[unsafe(no_mangle)]\npub fn __ochre_entry(__cx: &mut ::ochre::__rt::Cx) {\nuse ::ochre::__rt as __rt;\n");
+    if scope.heavy {
+        make.out.push("::ochre::__begin();\n");
+    }
     if cell.body.tail.is_some() {
         make.out.push("use ::ochre::__rt::{ByDebug as _, ByNothing as _, ByShow as _, ByUnit as _};\n");
     }

@@ -19,8 +19,15 @@ const POLARS: &[&str] = &[
     "SQLContext", "StatisticsFlags", "Selector", "dtype_col", "by_name", "arange", "DslPlan", "Categories", "LazyGroupBy", "GroupBy", "ChunkCompareEq", "ChunkCompareIneq",
 ];
 
+/// Of tensors.
+const TENSORS: &[&str] = &["Tensor", "Device", "DType"];
+
 /// Members of `ochre` that the small runtime does not have.
-const OCHRE: &[&str] = &["plot", "Plot", "image", "images", "ImagesGrid", "rows", "columns", "store", "cloud_options", "secret", "run", "__stores", "__block_on"];
+const OCHRE: &[&str] = &[
+    "plot", "Plot", "image", "images", "ImagesGrid", "rows", "columns", "store", "cloud_options", "secret", "run", "__stores", "__block_on",
+    "nn", "optim", "data", "functional", "safetensors", "npy", "onnx", "no_grad", "enable_grad", "manual_seed", "fit", "Fit", "evaluate", "predict", "summary",
+    "clip_grad_norm", "ml", "sweep", "Loss", "Slice", "cuda",
+];
 
 /// Methods of frames that traits of the prelude's add.
 const METHODS: &[&str] = &["sink_parquet", "sink_csv", "sink_ipc", "sink_ndjson", "write_parquet", "write_csv", "write_ipc", "write_ndjson"];
@@ -33,7 +40,7 @@ pub fn asks_for_prelude(name: &str, has: &dyn Fn(&str) -> bool) -> bool {
     if COMMON.contains(&name) {
         return false;
     }
-    POLARS.contains(&name) || (has("ochre") && OCHRE.contains(&name))
+    POLARS.contains(&name) || TENSORS.contains(&name) || (has("ochre") && OCHRE.contains(&name))
 }
 
 /// Whether a `use` line of something of `ochre`'s asks for the prelude (`use ochre::run;`).
@@ -66,6 +73,7 @@ mod tests {
         assert!(asks_for_prelude("run", &has), "`ochre::run::log_metric(…)`");
         assert!(!asks_for_prelude("run", &|_| false), "a function `run` of the user's does not");
         assert!(import_asks_for_prelude("use ochre::run;") && import_asks_for_prelude("use ochre::run::log_metric as log;"));
+        assert!(asks_for_prelude("Tensor", &|_| false) && asks_for_prelude("no_grad", &has) && import_asks_for_prelude("use ochre::{nn, optim};"));
         assert!(!import_asks_for_prelude("use ochre::interrupted;"), "the small runtime has it");
     }
 }

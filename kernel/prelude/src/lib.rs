@@ -5,19 +5,28 @@
 //! What is generic is instantiated in the cell: offer plain functions where a user's cell would call one.
 #![forbid(unsafe_code)]
 
+mod begin;
 mod block_on;
 
 pub use ochre_runtime::*;
 
-pub use ochre_frames::{columns, rows};
+pub use ochre_frames::{FrameTensorError, FrameTensors, Nulls, columns, rows};
 pub use ochre_logging::run;
 pub use ochre_ml::{Score, Setting, Space, Sweep, Trial, TrialEnd, TrialOutcome, ml, sweep};
+pub use ochre_nn::{
+    End, Epoch, Evaluation, Fit, History, Loss, NnError, Summary, data, evaluate, fit, nn, npy, onnx, optim, predict, safetensors, summary, summary_with,
+};
 pub use ochre_stores::{Blob, BlobReader, BlobWriter, Listing, Secret, Store, StoreError, cloud_options, secret, store};
+pub use ochre_tensors::{
+    ConvOptions, DType, Device, Padding, PoolOptions, Slice, Tensor, TensorError, clip_grad_norm, clip_grad_value, cuda, enable_grad, functional, manual_seed, no_grad,
+};
 pub use ochre_plots::{Chart, ImagesGrid, Picture, PlotError, ToPicture, image, images, plot};
 
 // The crates under their own names. `ochre::image` is both a function (above) and the crate.
 pub use {anyhow, base64, chrono, futures, ::image, itertools, polars, rand, rayon, regex, serde, serde_json, thiserror, tokio};
 
+#[doc(hidden)]
+pub use begin::__begin;
 #[doc(hidden)]
 pub use block_on::__block_on;
 
@@ -34,10 +43,14 @@ pub mod __frames {
     pub use ochre_frames::asked;
 }
 
-/// What is in scope without a `use` in cells that use polars.
+/// What is in scope without a `use` in cells that use polars or tensors.
 #[doc(hidden)]
 pub mod __prelude {
+    pub use ochre_frames::FrameTensors as _;
     pub use ochre_ml::ml::Logs as _;
+    pub use ochre_nn::nn::Module as _;
+    pub use ochre_nn::optim::Optimizer as _;
     pub use ochre_stores::{FrameWrites as _, LazySinks as _};
+    pub use ochre_tensors::{DType, Device, Tensor};
     pub use polars::prelude::*;
 }
