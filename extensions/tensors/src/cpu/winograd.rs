@@ -1,5 +1,6 @@
 //! Convolutions of 3 x 3 with a quarter of the multiplications: Winograd's F(4 x 4, 3 x 3) (Lavin and Gray, "Fast algorithms for
-//! convolutional neural networks", 2015). For f32; the rounding error is about four times that of the plain sum.
+//! convolutional neural networks", 2015). For f32; the rounding error is some
+//! ten times that of the plain sum: a few millionths of the largest result.
 //!
 //! ```text
 //! pictures --tiles of 6 x 6--> V[36][c][tile]      M[i] = U[i] V[i]      M[36][o][tile] --tiles of 4 x 4--> results
@@ -22,21 +23,26 @@ const POINTS: usize = IN * IN;
 const LANES: usize = 32;
 /// Tiles that a thread does at a time: V and M of them stay in the second-level cache for networks of usual width.
 const TILES: usize = 96;
-/// Below, the transformations cost more than the multiplications that they save.
-const LEAST_CHANNELS: usize = 16;
+/// Below, the transformations cost as much as the multiplications that they save (measured: 32 channels 0.8, 64 1.05, 128 1.5 times the
+/// speed of the plain sum), and the plain sum rounds less.
+const LEAST_CHANNELS: usize = 128;
+/// Pictures with fewer tiles would leave the kernel's columns half empty.
+const LEAST_TILES: usize = 4;
 
 /// Elements of transformed tiles.
 type Points<W> = [Lane<W>; POINTS];
 
 /// Whether a convolution is one of those that this is for.
 pub fn suits(frame: &Frame, o: usize, groups: usize) -> bool {
-    let tiles = frame.n * frame.out[0].div_ceil(OUT) * frame.out[1].div_ceil(OUT);
+    let of_one = frame.out[0].div_ceil(OUT) * frame.out[1].div_ceil(OUT);
+    let tiles = frame.n * of_one;
     frame.kernel == [3, 3]
         && frame.stride == [1, 1]
         && frame.dilation == [1, 1]
         && groups == 1
         && frame.c.min(o) >= LEAST_CHANNELS
-        && tiles >= 16
+        && of_one >= LEAST_TILES
+        && tiles >= LANES / 2
         // Not more than a quarter of the tiles' results would be thrown away.
         && tiles * OUT * OUT * 3 <= frame.n * frame.plane() * 4
 }

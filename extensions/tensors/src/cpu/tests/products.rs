@@ -90,9 +90,7 @@ fn check(dice: &mut Dice, case: &Case, dtype: DType, name: &str) {
         dx[i] += dys[r] * ws[k];
         dw[k] += dys[r] * xs[i];
     });
-    // Winograd's sums (f32, 3 x 3, many channels) round by the size of what is added up, not of the result.
-    let summed = case.w[0].max(case.w[1]) * 9;
-    let tolerance = precision(dtype) * if dtype == DType::F32 && summed > 100 { 4.0 * (summed as f64).sqrt() } else { 8.0 };
+    let tolerance = precision(dtype) * 8.0;
     close(&format!("{name}: forward"), &Cpu.conv(&x, &w, None, case.conv).expect("conv"), &y, tolerance);
     let plane = case.out[0] * case.out[1];
     let with_bias: Vec<f64> = y.iter().enumerate().map(|(i, y)| y + bs[i / plane % case.w[0]]).collect();
@@ -140,4 +138,25 @@ fn empty_products_and_convolutions() {
     assert_eq!(y.shape(), [0, 2, 4, 4]);
     assert_eq!(Cpu.conv_backward_input(&y, &w, &[0, 3, 4, 4], conv).expect("gradient").len(), 0);
     close("gradient of w", &Cpu.conv_backward_weight(&y, &x, &[2, 3, 3, 3], conv).expect("gradient"), &[0.0; 54], 0.0);
+}
+
+#[test]
+fn winograds_sums_are_the_plain_ones() {
+    use crate::cpu::patches::Frame;
+    let mut dice = Dice::new(44);
+    for (n, c, o, size, padding) in [(3, 5, 7, [8, 12], 1), (2, 20, 24, [10, 7], 1), (5, 3, 4, [4, 4], 0), (40, 2, 3, [5, 6], 2)] {
+        let conv = Conv { stride: [1, 1], padding: [padding; 2], dilation: [1, 1], groups: 1 };
+        let (x, w, bias) = (dice.reals(&[n, c, size[0], size[1]], DType::F64), dice.reals(&[o, c, 3, 3], DType::F64), dice.reals(&[o], DType::F64));
+        let plain = values(&Cpu.conv(&x, &w, Some(&bias), conv).expect("conv"));
+        let out = size.map(|length| length + 2 * padding - 2);
+        let frame = Frame { n, c, size, kernel: [3, 3], out, stride: [1, 1], dilation: [1, 1], padding: [padding as isize; 2] };
+        let [x, w, bias] = [&x, &w, &bias].map(values);
+        let exact = crate::cpu::winograd::correlate("conv2d", &x, &w, Some(&bias), o, &frame).expect("conv");
+        close("in f64", &raw(&exact, &[exact.len()], DType::F64), &plain, 1e-11);
+        let [x, w, bias] = [x, w, bias].map(|v| v.iter().map(|x| *x as f32).collect::<Vec<f32>>());
+        let rounded = crate::cpu::winograd::correlate("conv2d", &x, &w, Some(&bias), o, &frame).expect("conv");
+        let largest = plain.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
+        let worst = rounded.iter().zip(&plain).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+        assert!(worst < 1e-5 * largest, "an error of {worst:e} with results up to {largest}");
+    }
 }
