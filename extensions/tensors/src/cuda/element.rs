@@ -228,8 +228,12 @@ impl Cuda {
     }
 
     pub(super) fn full_kernel(&self, shape: &[usize], dtype: DType, value: f64) -> Result<Raw> {
+        self.filled(shape, dtype, bits_of(dtype, value))
+    }
+
+    /// Every element has these bits.
+    pub(super) fn filled(&self, shape: &[usize], dtype: DType, bits: u64) -> Result<Raw> {
         let y = self.fresh(dtype, shape)?;
-        let bits = bits_of(dtype, value);
         if bits == 0 {
             self.gpu.zero(self.address(&y)?, y.len() * dtype.size())?;
             return Ok(y);

@@ -21,6 +21,14 @@ impl Backend for Cuda {
     }
 
     fn upload(&self, buffer: Buffer, shape: &[usize]) -> Result<Raw> {
+        if buffer.len() == 1 {
+            // A number is written by a kernel: nothing is waited for, and a captured graph may have it.
+            let mut word = [0; 8];
+            each_dtype!(buffer.dtype(), T => if let Some(values) = T::of(&buffer) {
+                word[..size_of::<T>()].copy_from_slice(bytes_of(values));
+            });
+            return self.filled(shape, buffer.dtype(), u64::from_le_bytes(word));
+        }
         if self.gpu.owner() != 0 {
             return Err(self.library_error("copying to the GPU", "a graph is being captured; move the data before, and `assign` into it between replays".to_owned()));
         }

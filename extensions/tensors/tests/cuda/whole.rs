@@ -6,6 +6,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("training gives the same losses", training),
     ("a graph takes the same steps", graph_of_training),
     ("a graph draws new random numbers", graph_of_random),
+    ("numbers are part of a graph", graph_of_numbers),
     ("nothing is read while a graph is captured", graph_that_reads),
     ("memory comes back", memory_comes_back),
     ("out of memory is an error", out_of_memory),
@@ -75,6 +76,13 @@ fn graph_of_random() {
     let mut graph = cuda::graph(&Device::Cuda(0), || Tensor::rand_on(&[1000], DType::F32, &Device::Cuda(0))).expect("a graph");
     let draws: Vec<Vec<f32>> = (0..3).map(|_| graph.replay().expect("a replay").to_vec::<f32>()).collect();
     assert!(draws[0] != draws[1] && draws[1] != draws[2] && draws.iter().flatten().all(|x| (0.0..1.0).contains(x)));
+}
+
+/// A number beside a tensor is no copy from the CPU, which a graph could not have.
+fn graph_of_numbers() {
+    let (x, n) = (Tensor::ones(&[3]).to_device(&Device::Cuda(0)), Tensor::from_slice(&[1i64, 2]).to_device(&Device::Cuda(0)));
+    let mut graph = cuda::graph(&Device::Cuda(0), || &x * 2.5 + (&n + 1).sum().to_dtype(DType::F32)).expect("a graph");
+    assert_eq!(graph.replay().expect("a replay").to_vec::<f32>(), [7.5; 3]);
 }
 
 fn graph_that_reads() {
