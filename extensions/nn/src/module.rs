@@ -18,6 +18,8 @@ use std::collections::HashMap;
 pub type State = Vec<(String, Tensor)>;
 
 /// A layer or a model: computes, and knows its parameters.
+// Methods of implementations are not `track_caller`: a cell that makes a `dyn Module` would get a shim that refers to the method as if it were the
+// cell's own, and does not link. A panic is traced to the cell's line by its backtrace.
 pub trait Module: Send + Sync {
     /// Computes the output of an input.
     fn forward(&self, input: &Tensor) -> Tensor;

@@ -299,7 +299,6 @@ fn thread(mut make: impl FnMut(usize) -> Result<(Tensor, Tensor)> + Send + 'stat
 impl Iterator for Batches {
     type Item = (Tensor, Tensor);
 
-    #[track_caller]
     fn next(&mut self) -> Option<Self::Item> {
         match self.try_next()? {
             Ok(batch) => Some(batch),

@@ -128,7 +128,6 @@ pub fn predict(model: &dyn Module, data: &dyn Source) -> Tensor {
 
 /// Inputs alone, for [`predict`].
 impl Source for Tensor {
-    #[track_caller]
     fn loader(&self, batch: usize, _training: Option<u64>) -> Option<Loader> {
         let samples = self.shape().first().copied().unwrap_or_else(|| panic!("a single number is no batch of samples"));
         let nothing = Tensor::zeros_on(&[samples], DType::I64, &self.device());

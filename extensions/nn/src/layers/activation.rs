@@ -10,7 +10,6 @@ macro_rules! activations {
         pub struct $name;
 
         impl Module for $name {
-            #[track_caller]
             fn forward(&self, $x: &Tensor) -> Tensor {
                 $body
             }
@@ -42,7 +41,6 @@ activations! {
 pub struct LeakyRelu(pub f64);
 
 impl Module for LeakyRelu {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         input.leaky_relu(self.0)
     }
@@ -57,7 +55,6 @@ impl Module for LeakyRelu {
 pub struct Softmax(pub i64);
 
 impl Module for Softmax {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         input.softmax(self.0)
     }
@@ -72,7 +69,6 @@ impl Module for Softmax {
 pub struct LogSoftmax(pub i64);
 
 impl Module for LogSoftmax {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         input.log_softmax(self.0)
     }
@@ -87,7 +83,6 @@ impl Module for LogSoftmax {
 pub struct Flatten;
 
 impl Module for Flatten {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         if input.rank() < 2 { input.unsqueeze(-1) } else { input.flatten(1, -1) }
     }
@@ -102,7 +97,6 @@ impl Module for Flatten {
 pub struct Unflatten(pub Vec<usize>);
 
 impl Module for Unflatten {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let shape: Vec<i64> = std::iter::once(input.dim(0)).chain(self.0.iter().copied()).map(|n| n as i64).collect();
         input.reshape(&shape)
@@ -130,7 +124,6 @@ impl Dropout {
 }
 
 impl Module for Dropout {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         input.dropout(self.probability, self.training.load(Ordering::Relaxed))
     }

@@ -47,7 +47,6 @@ impl Sequential {
 }
 
 impl Module for Sequential {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let mut x = input.clone();
         for (index, (_, layer)) in self.layers.iter().enumerate() {
@@ -98,7 +97,6 @@ impl Residual {
 }
 
 impl Module for Residual {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let long = self.body.forward(input);
         seen(Place::Child(address(self), 0), &long);
@@ -135,7 +133,6 @@ impl Lambda {
 }
 
 impl Module for Lambda {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         (self.function)(input)
     }

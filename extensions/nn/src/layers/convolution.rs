@@ -143,7 +143,6 @@ impl Conv1d {
 builder!(Conv1d, "Conv1d");
 
 impl Module for Conv1d {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let (weight, bias) = self.0.tensors();
         let output = heavy(input).conv1d(&weight, bias.as_ref(), self.0.options);
@@ -174,7 +173,6 @@ impl Conv2d {
 builder!(Conv2d, "Conv2d");
 
 impl Module for Conv2d {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let (weight, bias) = self.0.tensors();
         let output = heavy(input).conv2d(&weight, bias.as_ref(), self.0.options);
@@ -211,7 +209,6 @@ impl ConvTranspose2d {
 builder!(ConvTranspose2d, "ConvTranspose2d");
 
 impl Module for ConvTranspose2d {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let (weight, bias) = self.0.tensors();
         let output = heavy(input).conv_transpose2d(&weight, bias.as_ref(), self.0.options);

@@ -26,7 +26,6 @@ impl Embedding {
 }
 
 impl Module for Embedding {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let output = input.embedding(&self.weight.get());
         super::traced(self, &output);

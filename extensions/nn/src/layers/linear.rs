@@ -44,7 +44,6 @@ impl Linear {
 }
 
 impl Module for Linear {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let bias = self.bias.as_ref().map(|b| heavy(&b.get()));
         let output = functional::linear(&heavy(input), &heavy(&self.weight.get()), bias.as_ref());

@@ -125,7 +125,6 @@ macro_rules! batch_norms {
         }
 
         impl Module for $name {
-            #[track_caller]
             fn forward(&self, input: &Tensor) -> Tensor {
                 let output = self.0.forward(stringify!($name), $ranks, input);
                 super::traced(self, &output);
@@ -180,7 +179,6 @@ impl LayerNorm {
 }
 
 impl Module for LayerNorm {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let output = exact(input, |x| x.layer_norm(&self.sizes, Some(&self.weight.get()), Some(&self.bias.get()), self.epsilon));
         super::traced(self, &output);
@@ -219,7 +217,6 @@ impl GroupNorm {
 }
 
 impl Module for GroupNorm {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         let output = exact(input, |x| x.group_norm(self.groups, Some(&self.weight.get()), Some(&self.bias.get()), self.epsilon));
         super::traced(self, &output);

@@ -31,7 +31,6 @@ macro_rules! pools {
         }
 
         impl Module for $name {
-            #[track_caller]
             fn forward(&self, input: &Tensor) -> Tensor {
                 input.$method(self.0)
             }
@@ -62,7 +61,6 @@ impl AdaptiveAvgPool2d {
 }
 
 impl Module for AdaptiveAvgPool2d {
-    #[track_caller]
     fn forward(&self, input: &Tensor) -> Tensor {
         input.adaptive_avg_pool2d(self.0)
     }
