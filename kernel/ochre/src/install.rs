@@ -2,6 +2,7 @@
 use crate::places::{self, Destination, EVCXR_PROGRAM, PRELUDE_VARIABLE};
 use anyhow::Context;
 use ochre_build::{Cache, Compiler, Manifest};
+use ochre_nvidia::PYTHON_VARIABLE;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,8 @@ pub fn install(to: &Destination) -> anyhow::Result<()> {
     let program = copy_program(&here, &to.program())?;
     let evcxr = here.with_file_name(EVCXR_PROGRAM);
     let evcxr = evcxr.is_file().then(|| copy_program(&evcxr, &program.with_file_name(EVCXR_PROGRAM))).transpose()?;
-    write_kernelspec(&to.kernelspec(), &program, &prelude)?;
+    let python = places::python_prefix(to);
+    write_kernelspec(&to.kernelspec(), &program, &prelude, python.as_deref())?;
     println!("kernelspec  {}", to.kernelspec().display());
     println!("program     {}", program.display());
     println!("prelude     {}", prelude.display());
@@ -95,8 +97,8 @@ fn copy_program(from: &Path, to: &Path) -> anyhow::Result<PathBuf> {
     Ok(to.to_path_buf())
 }
 
-fn write_kernelspec(directory: &Path, program: &Path, prelude: &Path) -> anyhow::Result<()> {
-    let spec = kernelspec(program, prelude)?;
+fn write_kernelspec(directory: &Path, program: &Path, prelude: &Path, python: Option<&Path>) -> anyhow::Result<()> {
+    let spec = kernelspec(program, prelude, python)?;
     let text = serde_json::to_string_pretty(&spec)? + "\n";
     std::fs::write(directory.join("kernel.json"), text).with_context(|| cannot_write(directory))?;
     for (name, bytes) in LOGOS {
@@ -105,11 +107,14 @@ fn write_kernelspec(directory: &Path, program: &Path, prelude: &Path) -> anyhow:
     Ok(())
 }
 
-/// The template with this installation's paths.
-fn kernelspec(program: &Path, prelude: &Path) -> anyhow::Result<Value> {
+/// The template with this installation's paths, and the Python whose packages bring CUDA's libraries.
+fn kernelspec(program: &Path, prelude: &Path, python: Option<&Path>) -> anyhow::Result<Value> {
     let mut spec: Value = serde_json::from_str(TEMPLATE).context("the kernelspec template is not JSON: a bug of Ochre's")?;
     spec["argv"][0] = json!(program);
     spec["env"][PRELUDE_VARIABLE] = json!(prelude);
+    if let Some(python) = python {
+        spec["env"][PYTHON_VARIABLE] = json!(python);
+    }
     Ok(spec)
 }
 
@@ -132,10 +137,17 @@ mod tests {
 
     #[test]
     fn the_kernelspec_names_the_program_and_the_prelude_and_asks_for_interrupts_by_message() {
-        let spec = kernelspec(Path::new("/p/ochre"), Path::new("/p/prelude/1")).unwrap();
+        let spec = kernelspec(Path::new("/p/ochre"), Path::new("/p/prelude/1"), None).unwrap();
         assert_eq!(spec["argv"], json!(["/p/ochre", "kernel", "-f", "{connection_file}"]));
         assert_eq!(spec["env"][PRELUDE_VARIABLE], "/p/prelude/1");
         assert_eq!((&spec["interrupt_mode"], &spec["language"]), (&json!("message"), &json!("rust")));
+        assert!(spec["env"].get(PYTHON_VARIABLE).is_none());
+    }
+
+    #[test]
+    fn the_kernelspec_names_the_python_whose_packages_bring_cuda() {
+        let spec = kernelspec(Path::new("/p/ochre"), Path::new("/p/prelude/1"), Some(Path::new("/opt/env"))).unwrap();
+        assert_eq!(spec["env"][PYTHON_VARIABLE], "/opt/env");
     }
 
     #[test]

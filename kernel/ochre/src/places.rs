@@ -1,10 +1,15 @@
 //! Which directories things are installed to and found in.
 use anyhow::{Context, bail};
+use crate::lab::find_on_path;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Environment variable that names a prelude directory, before any other is looked for.
 pub const PRELUDE_VARIABLE: &str = "OCHRE_PRELUDE";
+
+/// Bytes of a script that are looked through for its interpreter: Linux reads as many.
+const INTERPRETER_BYTES: u64 = 256;
 
 /// The second engine's program, beside this one.
 pub const EVCXR_PROGRAM: &str = "ochre-evcxr";
@@ -43,12 +48,11 @@ impl Destination {
         if let Some(set) = variable("VIRTUAL_ENV").or_else(|| variable("CONDA_PREFIX")) {
             return Ok(Self::prefix(&set));
         }
-        let output = Command::new("python3").args(["-c", "import sys; print(sys.prefix)"]).output();
-        let output = output.context("--sys-prefix needs python3 on the PATH, or an activated environment")?;
-        if !output.status.success() {
-            bail!("python3 did not say its prefix; use `ochre install --prefix DIR`");
+        if find_on_path("python3").is_none() {
+            bail!("--sys-prefix needs python3 on the PATH, or an activated environment");
         }
-        Ok(Self::prefix(Path::new(String::from_utf8_lossy(&output.stdout).trim())))
+        let prefix = prefix_of(Path::new("python3")).context("python3 did not say its prefix; use `ochre install --prefix DIR`")?;
+        Ok(Self::prefix(&prefix))
     }
 
     /// The kernelspec's directory.
@@ -80,6 +84,32 @@ pub fn find_prelude() -> Option<PathBuf> {
         let directory = link.canonicalize().ok()?;
         directory.join(ochre_build::Manifest::FILE).is_file().then_some(directory)
     })
+}
+
+/// `sys.prefix` of the Python that runs Jupyter for a kernelspec in this place: an environment that the kernelspec lies in, the activated one,
+/// that of the `jupyter` on the PATH, that of `python3`. There pip's packages are looked for (CUDA's libraries, onnxruntime).
+pub fn python_prefix(place: &Destination) -> Option<PathBuf> {
+    // `PREFIX/share/jupyter`; `~/.local/bin` may have a Python that belongs elsewhere, so it is asked.
+    let around = place.jupyter.parent().and_then(Path::parent).and_then(|prefix| prefix_of(&prefix.join("bin/python3")));
+    let activated = || variable("VIRTUAL_ENV").or_else(|| variable("CONDA_PREFIX"));
+    let jupyter = || ["jupyter-lab", "jupyter"].iter().find_map(|name| interpreter(&find_on_path(name)?)).and_then(|python| prefix_of(&python));
+    around.or_else(activated).or_else(jupyter).or_else(|| prefix_of(Path::new("python3")))
+}
+
+/// The Python of a script's first line.
+fn interpreter(script: &Path) -> Option<PathBuf> {
+    let mut start = Vec::new();
+    std::fs::File::open(script).ok()?.take(INTERPRETER_BYTES).read_to_end(&mut start).ok()?;
+    let start = String::from_utf8_lossy(&start);
+    let program = PathBuf::from(start.lines().next()?.strip_prefix("#!")?.split_whitespace().next()?);
+    program.file_name()?.to_str()?.starts_with("python").then_some(program)
+}
+
+/// What a Python says of itself.
+fn prefix_of(python: &Path) -> Option<PathBuf> {
+    let output = Command::new(python).args(["-c", "import sys; print(sys.prefix)"]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(PathBuf::from(text.trim())).filter(|prefix| output.status.success() && prefix.is_absolute())
 }
 
 /// The checkout to build from: `$OCHRE_SOURCE`, the one that this program was built in, the working directory.
@@ -114,6 +144,33 @@ mod tests {
         let destination = Destination::prefix(Path::new("/opt/env"));
         assert_eq!(destination.kernelspec(), Path::new("/opt/env/share/jupyter/kernels/ochre"));
         assert_eq!(destination.program(), Path::new("/opt/env/share/ochre/bin/ochre"));
+    }
+
+    #[test]
+    fn a_kernelspec_in_an_environment_belongs_to_its_python() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("bin")).unwrap();
+        let python = root.path().join("bin/python3");
+        std::fs::write(&python, "#!/bin/sh\necho /opt/elsewhere\n").unwrap();
+        std::fs::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        // A process that another test starts at this moment has the file open for writing until it is its own program.
+        assert!((0..1000).any(|_| Command::new(&python).output().is_ok()));
+        assert_eq!(python_prefix(&Destination::prefix(root.path())).as_deref(), Some(Path::new("/opt/elsewhere")));
+    }
+
+    #[test]
+    fn the_python_of_a_script_is_that_of_its_first_line() {
+        let root = tempfile::tempdir().unwrap();
+        let read = |text: &[u8]| {
+            std::fs::write(root.path().join("jupyter"), text).unwrap();
+            interpreter(&root.path().join("jupyter"))
+        };
+        assert_eq!(read(b"#!/opt/env/bin/python3.12 -E\nimport re\n").as_deref(), Some(Path::new("/opt/env/bin/python3.12")));
+        // Not every program is a script, and not every script Python's.
+        assert_eq!(read(b"#!/bin/sh\nexec /opt/env/bin/python3 -m jupyter"), None);
+        assert_eq!(read(b"\x7fELF\xff\xfe"), None);
+        // One that does not say its prefix counts as none.
+        assert_eq!(prefix_of(&root.path().join("jupyter")), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The checks of `ochre doctor`, in the order in which problems should be solved.
-use super::Finding;
+use super::{Finding, gpu};
 use crate::lab::find_on_path;
 use crate::places::{self, Destination};
 use ochre_build::{Compiler, FORMAT, Manifest, print_chain};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Name and check.
-pub const ALL: [(&str, fn() -> Finding); 10] = [
+pub const ALL: [(&str, fn() -> Finding); 13] = [
     ("toolchain", toolchain),
     ("linker", linker),
     ("prelude", prelude),
@@ -19,7 +19,10 @@ pub const ALL: [(&str, fn() -> Finding); 10] = [
     ("kernelspec", kernelspec),
     ("jupyter", jupyter),
     ("fuse", fuse),
-    ("gpu", gpu),
+    ("gpu", gpu::driver),
+    ("cublas", gpu::blas),
+    ("cudnn", gpu::dnn),
+    ("nvrtc", gpu::nvrtc),
 ];
 
 /// A kernel answers within milliseconds; a machine that is busy with a build takes longer to start a process.
@@ -195,18 +198,6 @@ fn fuse() -> Finding {
         (true, Some(program)) => Finding::Ok(program.display().to_string()),
         (true, None) => Finding::Optional("/dev/fuse is there but fusermount is not: apt install fuse3".into()),
         (false, _) => Finding::Optional("no /dev/fuse on this machine: blob storage is read by path and URL instead of mounted".into()),
-    }
-}
-
-fn gpu() -> Finding {
-    let driver = Path::new("/proc/driver/nvidia/version").exists() || Path::new("/dev/nvidiactl").exists();
-    if !driver {
-        return Finding::Optional("no NVIDIA driver on this machine".into());
-    }
-    let libraries = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64"];
-    match libraries.iter().map(|d| Path::new(d).join("libcuda.so.1")).find(|p| p.exists()) {
-        Some(library) => Finding::Ok(library.display().to_string()),
-        None => Finding::Optional("there is an NVIDIA driver but libcuda.so.1 was not found: add its directory to LD_LIBRARY_PATH".into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `ochre doctor`: one line per thing that matters, ok or what to do. It looks and changes nothing.
 mod checks;
+mod gpu;
 
 use std::process::ExitCode;
 
