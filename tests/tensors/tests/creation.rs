@@ -2,6 +2,13 @@
 //!
 //! - "After `manual_seed` the same random numbers come again."
 use ochre_tensors::{DType, Device, Tensor, manual_seed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// All tests of this program draw from one generator: those that seed it take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[test]
 fn values_are_what_the_name_says() {
@@ -30,6 +37,7 @@ fn every_type_can_be_made() {
 
 #[test]
 fn random_numbers_have_their_distribution() {
+    let _turn = turn();
     manual_seed(1);
     let count = 200_000;
     let uniform = Tensor::rand(&[count]);
@@ -51,6 +59,7 @@ fn random_numbers_have_their_distribution() {
 
 #[test]
 fn a_seed_gives_the_same_numbers_and_the_next_call_others() {
+    let _turn = turn();
     let draw = || [Tensor::rand(&[7]).to_vec::<f32>(), Tensor::randn(&[7]).to_vec::<f32>()];
     manual_seed(42);
     let (first, second) = (draw(), draw());
