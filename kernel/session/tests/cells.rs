@@ -20,6 +20,9 @@
 //! - "A function that is defined again is the one that earlier functions call." items: a function that is defined again
 //! - "A value without a nameable type lives for its cell." moves: a closure, a future, a reference that cannot be kept
 //! - "Statics begin anew when their cell is run again, and only then." items: a static that changes, a static begins anew
+//! - "A tensor is a value: only `assign` and optimisers change its elements, and a view made before keeps the old ones." tensors: a view keeps what it saw
+//! - "A tensor in a variable lives from cell to cell, and a cell that fails leaves it as it is." tensors: a tensor in a variable, an interrupted or failed cell
+//! - "After `manual_seed` the same random numbers come again." tensors: random numbers begin anew
 //! - "Integer overflow panics, at every optimisation level." basics: arithmetic overflow
 mod cases;
 mod support;

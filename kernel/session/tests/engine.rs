@@ -125,6 +125,36 @@ async fn an_interrupted_loop_keeps_all_variables() {
     assert_eq!(s.run("n > 0").await.value(), "true");
 }
 
+/// SEMANTICS: "A wrong shape, type or device panics with the operation, the shapes and the cell's line."
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_shape_names_the_cells_line() {
+    let mut s = Session::new();
+    s.all(&["let a = Tensor::zeros(&[2, 3]);"]).await;
+    // A method, an operator, and a function that is the cell's value.
+    for (code, text, at) in [("let n = 1;\na.matmul(&a)", "matmul: [2, 3] and [2, 3] do not fit", ":2:3"), ("\n\nlet b = &a + &Tensor::ones(&[4]);", "add: shapes [2, 3] and [4]", ":3:9"), ("Tensor::cat(&[&a, &a.t()], 0)", "cat: ", ":1:1")] {
+        let ran = s.run(code).await;
+        let error = ran.error();
+        assert!(error.contains(text) && error.contains(at), "{code}: {error}");
+    }
+}
+
+/// SEMANTICS: "An interrupt ends a tensor operation or a training where it is, and every variable keeps its value."
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupt_ends_tensor_operations_and_trainings() {
+    let mut s = Session::new();
+    s.all(&["let big = Tensor::rand(&[800, 800]);"]).await;
+    // No loop of the cell's own, which would look at the interrupt itself.
+    let (ran, took) = s.interrupted("println!(\"ready\"); (0..10_000_000).fold(big.clone(), |x, _| x.matmul(&big).sigmoid()).shape().len()").await;
+    assert!(ran.error().starts_with("interrupted"), "{ran:?}");
+    assert!(took < Duration::from_secs(2), "took {took:?}");
+    assert_eq!(s.run("big.shape()").await.value(), "[800, 800]");
+    s.all(&["use ochre::{Fit, data::Dataset, nn}; let model = nn::Linear::new(3, 2); let before = model.parameters()[0].1.copy(); let data = Dataset::new(&Tensor::randn(&[640, 3]), &Tensor::randint(0, 2, &[640]));"]).await;
+    let (ran, took) = s.interrupted("println!(\"ready\"); let history = ochre::fit(&model, &data, &(), Fit { epochs: 10_000_000, quiet: true, ..Fit::default() });").await;
+    assert!(took < Duration::from_secs(2), "took {took:?}");
+    assert!(ran.error.is_none() || ran.error().starts_with("interrupted"), "{ran:?}");
+    assert_eq!(s.run("(before.equal(&model.parameters()[0].1), model.parameters()[0].1.sum().item().is_finite())").await.value(), "(false, true)");
+}
+
 /// SEMANTICS: "A cell that does not notice an interrupt is detached after 2 seconds."
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cell_that_does_not_react_is_detached() {

@@ -139,13 +139,20 @@ pub fn place(map: &SourceMap, line: u32, column: u32) -> Option<(Origin, u32, u3
     let rest = map.generated.get(start..)?;
     let text = rest.split('\n').next().unwrap_or(rest);
     let offset = text.char_indices().nth(column.saturating_sub(1) as usize).map_or(text.len(), |(at, _)| at);
-    match map.locate_bytes(start + offset..start + offset) {
-        Located::User { origin, range } => {
-            let (line, column) = origin.line_column(range.start);
-            Some((origin, line, column))
-        }
+    let at = start + offset;
+    // To rustc the brackets around an expression belong to it: in `&(tail)` a call that is the tail panics at the bracket.
+    let bracket = map.generated[at..].starts_with('(') && map.pieces.iter().any(|piece| piece.start == at + 1);
+    let found = match map.locate_bytes(at..at) {
+        Located::User { origin, range } => Some((origin, range)),
+        _ if bracket => match map.locate_bytes(at + 1..at + 1) {
+            Located::User { origin, range } => Some((origin, range)),
+            _ => None,
+        },
         _ => None,
-    }
+    };
+    let (origin, range) = found?;
+    let (line, column) = origin.line_column(range.start);
+    Some((origin, line, column))
 }
 
 /// The nearest character border at or before a byte, at most the text's end.
