@@ -155,3 +155,18 @@ async fn a_dead_worker_is_recovered() {
     run(&session, "%recover").await.value();
     assert_eq!(run(&session, "kept.len()").await.value(), "3");
 }
+
+/// What `%gpu` asks cells: each GPU that this session's tensors used, in a line; nothing where none was.
+#[tokio::test(flavor = "multi_thread")]
+async fn tensors_say_what_they_hold_on_gpus() {
+    let session = session();
+    run(&session, "let x = Tensor::ones(&[1000]).to_device(&Device::best());").await.value();
+    let (device, held) = (run(&session, "x.device().to_string()").await.value(), run(&session, "ochre::cuda::held()").await.value());
+    match device.trim_matches('"') {
+        "cpu" => assert_eq!(held, ""),
+        gpu => assert!(held.starts_with(&format!("{gpu}: ")) && held.contains("f32 [1000]"), "{held}"),
+    }
+    // With a worker there is somebody to ask, and still one line where there is no GPU.
+    let text = run(&session, "%gpu").await.value();
+    assert!(text.starts_with("NVIDIA driver") || !text.contains('\n'), "{text}");
+}
