@@ -29,6 +29,12 @@ pub(crate) struct Active {
     pub(crate) steps: BTreeMap<String, i64>,
     /// What the kernel itself logs.
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) now: Now,
+}
+
+/// How it stands.
+#[derive(Default)]
+pub(crate) struct Now {
     /// The running cell has logged to it.
     touched: AtomicBool,
     /// What the store was told last.
@@ -37,38 +43,33 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { id, name, experiment, store, page, origin, source, steps, outbox } = parts;
-        Self { id, name, experiment, store, page, origin, source, steps, outbox, touched: AtomicBool::new(false), status: Mutex::new(Status::Running), sampler: Mutex::default() }
-    }
-
     /// A cell logs to it.
     pub(crate) fn touch(&self) {
-        self.touched.store(true, Ordering::SeqCst);
+        self.now.touched.store(true, Ordering::SeqCst);
     }
 
     /// Whether a cell has logged to it since the last call.
     pub(crate) fn take_touched(&self) -> bool {
-        self.touched.swap(false, Ordering::SeqCst)
+        self.now.touched.swap(false, Ordering::SeqCst)
     }
 
     pub(crate) fn status(&self) -> Status {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.now.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a status; false when it was that already.
     pub(crate) fn set_status(&self, status: Status) -> bool {
-        let mut now = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *now, status) != status
+        let mut told = self.now.status.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *told, status) != status
     }
 
     pub(crate) fn sampled_by(&self, task: tokio::task::AbortHandle) {
-        *self.sampler.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        *self.now.sampler.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 
     /// Ends the system metrics.
     pub(crate) fn stop_sampling(&self) {
-        if let Some(task) = self.sampler.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(task) = self.now.sampler.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
     }
@@ -78,18 +79,4 @@ impl Active {
         let page = self.page.as_ref().map(|page| format!(": {page}")).unwrap_or_default();
         format!("{} in experiment {}{page}", self.name, self.experiment)
     }
-}
-
-/// What an [`Active`] is made of.
-pub(crate) struct Parts {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) experiment: String,
-    pub(crate) store: Arc<Store>,
-    pub(crate) page: Option<String>,
-    pub(crate) origin: Origin,
-    /// The artifact with the cells' text.
-    pub(crate) source: String,
-    pub(crate) steps: BTreeMap<String, i64>,
-    pub(crate) outbox: Arc<Outbox>,
 }

@@ -1,5 +1,5 @@
 //! How a run begins: asked for by `%start_run`, or by itself when a cell logs and none is active.
-use crate::active::{Active, Origin, Parts};
+use crate::active::{Active, Now, Origin};
 use crate::cells;
 use crate::failures::of_tracking;
 use crate::live::Facts;
@@ -50,12 +50,25 @@ impl Runs {
         let origin = cell.map_or(Origin::User, Origin::Cell);
         let active = self.begin(Order { name: None, origin, parent: None, resume: None, tags: Vec::new(), system: self.setup.system_every() }).await?;
         active.touch();
+        if let Origin::Cell(cell) = origin
+            && let Some(status) = self.over_already(&active, cell)
+        {
+            self.end(&active, status);
+        }
         let ends = match origin {
             Origin::Cell(_) => "it ends with this cell; `%start_run` keeps one over several",
             Origin::User => "`%end_run` ends it",
         };
         self.say(&format!("run {} began by itself ({ends})", active.described())).await;
         Ok(active)
+    }
+
+    /// How the cell that a run begins for ended, when it did so while the run began and nobody ended the run.
+    fn over_already(&self, active: &Active, cell: u32) -> Option<Status> {
+        let state = self.state();
+        let open = state.active.as_ref().is_some_and(|now| now.id == active.id) && state.cell != Some(cell);
+        // A cell before the last one: how it ended is not kept, and nobody waited for its run.
+        open.then(|| state.ended.filter(|ended| ended.cell == cell).map_or(Status::Killed, |ended| ended.status))
     }
 
     /// Begins a run and makes it the active one.
@@ -68,12 +81,12 @@ impl Runs {
         };
         self.journal.began(&run.id, &store.address);
         self.know(&run.id, &store);
+        self.children.goes_on(&run.id);
         let outbox = Outbox::new(self, &store, Header::new(&run.id, &experiment, &store.address))?;
         let steps = latest_steps(&run);
         self.live.begin(Facts { id: run.id.clone(), name: run.name.clone(), experiment: experiment.clone(), start_ms: run.start_ms, page: tracking.page(&run), params: run.params.clone() });
         let source = cells::artifact(order.resume.is_some());
-        let parts = Parts { id: run.id.clone(), name: run.name.clone(), experiment, store, page: tracking.page(&run), origin: order.origin, source, steps, outbox };
-        let active = Arc::new(Active::new(parts));
+        let active = Arc::new(Active { id: run.id.clone(), name: run.name.clone(), experiment, store, page: tracking.page(&run), origin: order.origin, source, steps, outbox, now: Now::default() });
         self.describe(&active, order.resume.is_some());
         if let Some(every) = order.system {
             let task = tokio::spawn(sample(Arc::downgrade(self), active.clone(), every));

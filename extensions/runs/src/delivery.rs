@@ -34,7 +34,7 @@ impl Runs {
         };
         match written {
             Ok(problems) => {
-                self.say_weather(store, store.answered(), "").await;
+                self.say_weather(store, store.answered(), None).await;
                 for problem in problems {
                     self.warn(&problem).await;
                 }
@@ -42,7 +42,7 @@ impl Runs {
             }
             Err(error) => {
                 let (pause, weather) = store.failed();
-                self.say_weather(store, weather, &one_line(&error)).await;
+                self.say_weather(store, weather, Some(&error)).await;
                 Delivered::Later(pause)
             }
         }

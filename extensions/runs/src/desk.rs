@@ -1,16 +1,12 @@
 //! The service `runs`: what cells ask. Which run to log to, that what they logged be kept, runs for the trials of a sweep, tables that magics made.
 use crate::active::Active;
-use crate::begin::now_ms;
 use crate::delivery::Delivered;
-use crate::failures::of_tracking;
-use crate::live::Facts;
 use crate::runs::Runs;
 use crate::stores::Store;
-use crate::{names, provenance};
 use ochre_api::{Failure, Service, async_trait};
 use ochre_spool::wire::{self, Appended, Request};
 use ochre_spool::{Batch, Reader, Record};
-use ochre_tracking::{NewRun, Status, tag};
+use ochre_tracking::Status;
 use serde::Deserialize;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -52,10 +48,10 @@ impl Service for Desk {
         let request = Request::parse(payload).map_err(|error| Failure::bug(format!("a request about runs that is not understood: {error}")))?;
         match request {
             Request::Active { create: false } => Ok(wire::answer(&self.0.active().map(|active| self.told(&active)))),
-            Request::Active { create: true } => Ok(wire::answer(&self.told(&*self.0.active_for_cell().await?))),
+            Request::Active { create: true } => Ok(wire::answer(&self.told(&*self.begun().await?))),
             Request::Append { run_id, spool, batch } => Ok(wire::answer(&self.append(&run_id, &spool, &batch).await)),
             Request::Artifact { run_id, path, offset, total, bytes } => Ok(wire::answer(&self.part(&run_id, &path, offset, total, &bytes).await?)),
-            Request::Child(child) => Ok(wire::answer(&self.child(child).await?)),
+            Request::Child(child) => Ok(wire::answer(&self.0.begin_child(child).await?)),
             Request::End { run_id, status } => self.end(&run_id, status).await.map(|()| wire::answer(&())),
         }
     }
@@ -74,13 +70,20 @@ impl Desk {
         }
     }
 
+    /// The active run. One that begins for it is known also when nobody waits for the answer any more.
+    async fn begun(&self) -> Result<Arc<Active>, Failure> {
+        let runs = self.0.clone();
+        let beginning = tokio::spawn(async move { runs.active_for_cell().await });
+        beginning.await.map_err(|error| Failure::bug(format!("a run could not begin: {error}")))?
+    }
+
     async fn append(&self, run: &str, spool: &str, batch: &Batch) -> Appended {
         let records = batch.records();
         self.0.live.stretch(run, spool, batch.from, batch.end, &records);
         let store = self.0.store_of(run).unwrap_or_else(|| self.named_by(spool));
         match self.0.deliver(&store, run, records).await {
             Delivered::All => Appended { upto: batch.end, wait_ms: 0 },
-            Delivered::Later(pause) => Appended { upto: batch.from, wait_ms: pause.min(LONGEST_WAIT).as_millis() as u64 },
+            Delivered::Later(pause) => later(batch.from, pause),
         }
     }
 
@@ -113,40 +116,8 @@ impl Desk {
                 std::fs::remove_file(&file).ok();
                 Ok(Appended { upto, wait_ms: 0 })
             }
-            Delivered::Later(pause) => Ok(Appended { upto: offset, wait_ms: pause.min(LONGEST_WAIT).as_millis() as u64 }),
+            Delivered::Later(pause) => Ok(later(offset, pause)),
         }
-    }
-
-    async fn child(&self, child: wire::Child) -> Result<wire::Active, Failure> {
-        let runs = &self.0;
-        let parent = if child.parent.is_empty() { runs.active_for_cell().await?.id.clone() } else { child.parent };
-        let store = runs.store_of(&parent).unwrap_or_else(|| runs.store());
-        let tracking = store.open().await.map_err(of_tracking)?;
-        let above = tracking.run(&parent).await.map_err(of_tracking)?;
-        let mut tags: Vec<(String, String)> = provenance::tags(&runs.setup).into_iter().filter(|(key, _)| [tag::USER, tag::SOURCE_NAME, tag::SOURCE_TYPE, tag::GIT_COMMIT].contains(&key.as_str())).collect();
-        tags.extend(child.tags);
-        let name = if child.name.is_empty() { names::pick() } else { child.name };
-        let new = NewRun { experiment_id: above.experiment_id, name: Some(name), parent: Some(parent.clone()), tags, start_ms: Some(now_ms()) };
-        let run = tracking.create_run(new).await.map_err(of_tracking)?;
-        runs.journal.began(&run.id, &store.address);
-        runs.know(&run.id, &store);
-        let experiment = runs.live.seen(&parent).map_or_else(|| runs.experiment(), |seen| seen.facts.experiment);
-        runs.live.begin(Facts { id: run.id.clone(), name: run.name.clone(), experiment: experiment.clone(), start_ms: run.start_ms, page: tracking.page(&run), params: child.params.iter().cloned().collect() });
-        if !child.params.is_empty() {
-            let params = ochre_tracking::Batch { params: child.params, ..Default::default() };
-            let outcome = tracking.log(&run.id, &params).await.map_err(of_tracking)?;
-            for problem in outcome.problems {
-                runs.warn(&problem.to_string()).await;
-            }
-        }
-        Ok(wire::Active {
-            run_id: run.id,
-            name: run.name,
-            experiment,
-            tracking_uri: store.address.clone(),
-            spool_directory: Some(runs.setup.spools.clone()),
-            ..wire::Active::default()
-        })
     }
 
     async fn end(&self, run: &str, status: wire::Status) -> Result<(), Failure> {
@@ -156,16 +127,14 @@ impl Desk {
             wire::Status::Killed => Status::Killed,
         };
         let Some(store) = self.0.store_of(run) else { return Err(Failure::bug(format!("a cell ends the run {run}, which was not begun here"))) };
-        let end_ms = now_ms();
-        self.0.journal.over(run, status, end_ms);
-        self.0.live.status(run, status, Some(end_ms));
-        let (runs, run, busy) = (self.0.clone(), run.to_owned(), self.0.ending.clone().try_read_owned());
-        let telling = tokio::spawn(async move {
-            let _busy = busy;
-            runs.tell(&store, &run, status, Some(end_ms)).await
-        });
+        let telling = self.0.end_child(run, store, status);
         // What takes longer goes on by itself.
         tokio::time::timeout(END_BOUND, telling).await.ok();
         Ok(())
     }
+}
+
+/// Nothing more is kept yet: the same again after a pause, of which the last part of a millisecond counts.
+fn later(upto: u64, pause: Duration) -> Appended {
+    Appended { upto, wait_ms: pause.min(LONGEST_WAIT).as_millis() as u64 + 1 }
 }

@@ -114,6 +114,11 @@ impl Double {
         self.tell(|observer| observer.cell_finished(&CellFinished { count, ending, took: Duration::from_millis(1) }));
     }
 
+    /// The process that runs cells has ended.
+    pub(crate) fn worker_ended(&self) {
+        self.tell(|observer| observer.worker_ended(1));
+    }
+
     /// Runs a line such as `%runs` within the present cell, and gives the text of its value.
     pub(crate) async fn line(&mut self, line: &str) -> Result<String, Failure> {
         let (name, rest) = line.trim_start_matches('%').split_once(' ').unwrap_or((line.trim_start_matches('%'), ""));

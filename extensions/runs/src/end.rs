@@ -1,13 +1,14 @@
 //! How a run ends: what waits is sent, its cells' text is kept, and the store learns its status and its end.
 use crate::active::{Active, Origin};
 use crate::begin::now_ms;
+use crate::children::CellEnded;
 use crate::provenance;
 use crate::runs::Runs;
 use crate::stores::Store;
 use ochre_spool::Record;
 use ochre_tracking::Status;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a store that does not answer is tried before the rest is left to the next start.
 const TOLD_WITHIN: Duration = Duration::from_secs(600);
@@ -28,6 +29,7 @@ impl Runs {
         let end_ms = now_ms();
         self.journal.over(&active.id, status, end_ms);
         self.live.status(&active.id, status, Some(end_ms));
+        self.end_below(&active.id, status);
         active.outbox.add(Record::Text { path: active.source.clone(), text: self.cells.text() });
         let dependencies = self.cells.dependencies();
         if !dependencies.is_empty() {
@@ -69,17 +71,21 @@ impl Runs {
 
     /// A cell has ended; `failure` is how, when it failed.
     pub(crate) fn cell_ended(self: &Arc<Self>, count: u32, failure: Option<(&str, &str)>) {
-        let active = {
-            let mut state = self.state();
-            state.cell = None;
-            state.active.clone()
-        };
-        let Some(active) = active else { return };
         let status = match failure {
             None => Status::Finished,
             Some(("interrupted", _)) => Status::Killed,
             Some(_) => Status::Failed,
         };
+        let active = {
+            let mut state = self.state();
+            state.cell = None;
+            state.ended = Some(CellEnded { cell: count, status, at: Instant::now() });
+            state.active.clone()
+        };
+        if failure.is_some() {
+            self.end_children_of_cell(count, status);
+        }
+        let Some(active) = active else { return };
         let touched = active.take_touched();
         if let Some((name, message)) = failure.filter(|_| touched) {
             active.outbox.add(Record::Tag { key: provenance::ERROR.to_owned(), value: format!("{name}: {message}") });
@@ -100,6 +106,7 @@ impl Runs {
 
     /// The session ends, and with it the run that is open.
     pub(crate) fn session_ended(self: &Arc<Self>) {
+        self.end_children();
         let Some(active) = self.active() else { return };
         // How its last cell ended counts.
         let status = match active.status() {

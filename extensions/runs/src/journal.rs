@@ -74,8 +74,8 @@ impl Journal {
             *file = create(&self.path).ok();
         }
         if let (Some(file), Ok(text)) = (&mut *file, serde_json::to_string(line)) {
-            // One write, so that a kernel that is killed leaves whole lines.
-            file.write_all(format!("{text}\n").as_bytes()).ok();
+            // One write, so that a kernel that is killed leaves whole lines. The end of a line is the next one's affair: a full disk may cut one off.
+            file.write_all(format!("\n{text}").as_bytes()).ok();
         }
     }
 }
@@ -141,7 +141,7 @@ impl Left {
     pub(crate) fn told(&mut self, run: &str) {
         self.orphans.retain(|orphan| orphan.run != run);
         if let Ok(text) = serde_json::to_string(&Line::Told { run: run.to_owned() }) {
-            self.file.write_all(format!("{text}\n").as_bytes()).ok();
+            self.file.write_all(format!("\n{text}").as_bytes()).ok();
         }
         if self.orphans.is_empty() {
             std::fs::remove_file(&self.path).ok();

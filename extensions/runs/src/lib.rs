@@ -15,6 +15,7 @@ mod active;
 mod automl;
 mod begin;
 mod cells;
+mod children;
 mod delivery;
 mod desk;
 mod end;

@@ -13,7 +13,15 @@ impl Observer for Watcher {
 
     fn cell_started(&self, cell: &CellStarted<'_>) {
         self.0.cells.add(cell.count, cell.code);
-        self.0.state().cell = Some(cell.count);
+        let active = {
+            let mut state = self.0.state();
+            state.cell = Some(cell.count);
+            state.active.clone()
+        };
+        // What threads logged between the cells says nothing of this one.
+        if let Some(active) = active {
+            active.take_touched();
+        }
     }
 
     fn notices(&self) -> Vec<String> {
@@ -30,6 +38,7 @@ impl Observer for Watcher {
     }
 
     fn worker_ended(&self, _pid: u32) {
+        self.0.end_children();
         // What it had not sent is on the disk.
         self.0.sweep.notify_one();
     }

@@ -2,7 +2,8 @@
 use crate::access::Keys;
 use crate::active::Active;
 use crate::cells::Cells;
-use crate::failures::of_tracking;
+use crate::children::{CellEnded, Children};
+use crate::failures::{of_tracking, one_line};
 use crate::journal::Journal;
 use crate::live::Live;
 use crate::setup::Setup;
@@ -10,7 +11,7 @@ use crate::stores::{Store, Stores, Weather};
 use crate::table::Tables;
 use ochre_api::{Failure, Screen};
 use ochre_link::Stream;
-use ochre_tracking::{Query, Run, Tracking};
+use ochre_tracking::{Query, Run, Tracking, TrackingError};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, RwLock};
@@ -27,6 +28,7 @@ pub(crate) struct Runs {
     pub(crate) live: Arc<Live>,
     pub(crate) journal: Journal,
     pub(crate) cells: Cells,
+    pub(crate) children: Children,
     pub(crate) tables: Tables,
     /// Held while a run begins, so that two calls at the same time begin one.
     pub(crate) beginning: tokio::sync::Mutex<()>,
@@ -57,6 +59,8 @@ pub(crate) struct State {
     pub(crate) screen: Option<Arc<dyn Screen>>,
     /// The number of the running cell.
     pub(crate) cell: Option<u32>,
+    /// The cell that ended last.
+    pub(crate) ended: Option<CellEnded>,
     /// Said when the next cell begins.
     pub(crate) news: Vec<String>,
     warned: HashSet<String>,
@@ -73,6 +77,7 @@ impl Runs {
             live: Arc::default(),
             journal: Journal::new(&setup.spools),
             cells: Cells::default(),
+            children: Children::default(),
             tables: Tables::default(),
             beginning: tokio::sync::Mutex::default(),
             ending: Arc::default(),
@@ -151,12 +156,20 @@ impl Runs {
         }
     }
 
-    /// Says that a store went away, or is back.
-    pub(crate) async fn say_weather(&self, store: &Store, weather: Weather, why: &str) {
-        match weather {
-            Weather::Same => {}
-            Weather::Gone => self.write(Stream::Stderr, &format!("\x1b[1;33mwarning\x1b[0m: runs cannot be written now: {why}; what is logged waits on this disk and is sent when {} answers again", store.address)).await,
-            Weather::Back => self.say(&format!("{} answers again: what was waiting is being sent", store.address)).await,
+    /// Says that a store went away, and why, or is back.
+    pub(crate) async fn say_weather(&self, store: &Store, weather: Weather, why: Option<&TrackingError>) {
+        match (weather, why) {
+            (Weather::Gone, Some(why)) => {
+                // A file's error says itself what becomes of what is logged.
+                let then = match why {
+                    TrackingError::Database { .. } | TrackingError::File { .. } => why.hint(),
+                    _ => None,
+                };
+                let then = then.unwrap_or_else(|| format!("what is logged waits on this disk and is sent when {} answers again", store.address));
+                self.write(Stream::Stderr, &format!("\x1b[1;33mwarning\x1b[0m: runs cannot be written now: {}; {then}", one_line(why))).await;
+            }
+            (Weather::Back, _) => self.say(&format!("{} answers again: what was waiting is being sent", store.address)).await,
+            _ => {}
         }
     }
 

@@ -76,6 +76,12 @@ impl Store {
         Ok(store)
     }
 
+    /// Keeps everybody from the store, opened or not, while what this gives is held.
+    #[cfg(test)]
+    pub(crate) async fn hold(&self) -> tokio::sync::MutexGuard<'_, Option<Arc<dyn Tracking>>> {
+        self.open.lock().await
+    }
+
     /// How long it is to be left alone.
     pub(crate) fn pause(&self) -> Option<Duration> {
         let away = lock(&self.away);

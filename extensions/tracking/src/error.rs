@@ -95,6 +95,7 @@ impl TrackingError {
             Self::Schema { path, .. } => format!("serve it by that MLflow (`mlflow server --backend-store-uri sqlite:///{}`) and use `%tracking http://…`", path.display()),
             Self::NotMlflow { .. } => "name another file: %tracking sqlite:///runs.db".into(),
             Self::Database { source, .. } => return database_hint(source),
+            Self::File { source, .. } if is_full(source) => FULL.into(),
             Self::Denied { .. } | Self::NoCredential { .. } => "MLflow's servers take MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; \
                  Azure ML an Entra identity (`az login`); Databricks DATABRICKS_TOKEN or a profile of ~/.databrickscfg"
                 .into(),
@@ -120,11 +121,20 @@ impl TrackingError {
     }
 }
 
+const FULL: &str = "the disk is full; what was logged is written when there is room";
+
+fn is_full(source: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 fn database_hint(source: &rusqlite::Error) -> Option<String> {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied, ReadOnly};
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied, ReadOnly, SystemIoFailure};
     Some(match source.sqlite_error_code()? {
         DatabaseBusy | DatabaseLocked => "another program holds it for long; what was logged waits on this disk and is written afterwards".into(),
-        DiskFull => "the disk is full; what was logged is written when there is room".into(),
+        DiskFull => FULL.into(),
+        // SQLite's name for a quota and for a limit on files' sizes, too.
+        SystemIoFailure => "is the disk full, or gone? What was logged is written when there is room and it answers".into(),
         ReadOnly | PermissionDenied => "the file or its folder cannot be written; name another: %tracking sqlite:////DIRECTORY/mlflow.db".into(),
         NotADatabase | DatabaseCorrupt => "it is no SQLite database, or a damaged one; name another file: %tracking sqlite:///runs.db".into(),
         _ => return None,

@@ -7,6 +7,7 @@
 
 mod blob;
 mod child;
+mod disk;
 mod emulators;
 mod http;
 mod identity;
@@ -17,9 +18,10 @@ mod tls;
 
 pub use blob::{BlobOptions, BlobServer, Fault, Faults, contents};
 pub use child::{Child, StartError};
+pub use disk::SmallDisk;
 pub use emulators::{Azurite, AzuriteOptions, Gcs, Moto};
 pub use identity::{Identity, IdentityOptions};
-pub use mlflow::Mlflow;
+pub use mlflow::{ADMIN, Mlflow};
 pub use peers::{azureml_python, node_program, peers, python, python_script, runs_program, runs_python, storage_program};
 pub use http::{Answering, Body, Ending, Exchange, HttpServer, Pace, Reply, Request};
 pub use stub::Stub;

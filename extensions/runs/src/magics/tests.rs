@@ -3,13 +3,15 @@
 //! - "A run that begins by itself ends with its cell; one of `%start_run` with `%end_run` or the session."
 //! - "A cell that fails or is interrupted leaves its run FAILED or KILLED, and a kernel that dies leaves it KILLED from the next start on."
 //! - "What was logged is in the store once, whatever dies after the call returned."
+//! - "The run of a trial does not stay open: it ends when its cell fails or is interrupted, or when the run above it ends."
 //! - "A view is one display that is updated in place, and a saved notebook keeps its last picture."
 use crate::double::{BOUND, Double, setup};
 use ochre_api::{Ending, Service};
 use ochre_link::Data;
+use ochre_servers::SmallDisk;
 use ochre_spool::wire::{Active, Appended, Child, Request, Status as Word, read};
-use ochre_spool::{Header, Metric, Most, Record, Spool};
-use ochre_tracking::{Run, Status, tag};
+use ochre_spool::{Header, Kept, Metric, Most, Record, Spool};
+use ochre_tracking::{Query, Run, Status, tag};
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -188,6 +190,115 @@ async fn trials_are_runs_below_the_run() {
     assert_eq!(session.runs.active().map(|a| a.id.clone()), Some(parent));
 }
 
+async fn with_status_count(session: &Double, status: Status, count: usize) {
+    let tracking = session.runs.tracking().await.expect("a store");
+    let experiments: Vec<String> = tracking.experiments().await.expect("experiments").into_iter().map(|e| e.id).collect();
+    let query = Query { experiments, filter: format!("attributes.status = '{status}'"), max: 100, ..Query::default() };
+    until(&format!("{count} runs are {status}"), async || (tracking.search(&query).await.expect("runs").items.len() == count).then_some(())).await;
+}
+
+/// Asks for a run below a run, as a cell's trial does.
+fn ask_child(session: &Double, parent: &str) -> tokio::task::JoinHandle<String> {
+    let (service, request) = (session.service(), Request::Child(Child { parent: parent.into(), params: vec![("lr".into(), "0.1".into())], ..Child::default() }));
+    tokio::spawn(async move { read::<Active>(&service.answer(&request.to_bytes()).await.expect("a run")).expect("an answer").run_id })
+}
+
+const INTERRUPTED: Ending<'static> = Ending::Error { name: "interrupted", message: "" };
+const PANIC: Ending<'static> = Ending::Error { name: "panic", message: "boom" };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trials_run_ends_with_its_cell_whatever_the_order_of_messages() {
+    // The run of a trial does not stay open: it ends when its cell fails or is interrupted, or when the run above it ends.
+    let root = tempfile::tempdir().expect("a directory");
+    let mut session = Double::new(root.path());
+    for own in [false, true] {
+        session.run(if own { "%end_run" } else { "%start_run sweep" }).await;
+        for (ending, status) in [(INTERRUPTED, Status::Killed), (PANIC, Status::Failed)] {
+            // The cell has its run when it ends.
+            session.begin_cell("sweep");
+            let parent = active(&session).await.run_id;
+            let first = ask_child(&session, &parent).await.expect("a run");
+            assert_eq!(stored(&session, &first).await.status, Status::Running);
+            // The store is still making it.
+            let store = session.runs.store();
+            let held = store.hold().await;
+            let second = ask_child(&session, &parent);
+            until("it is asked for", async || (session.runs.children.count() == 2).then_some(())).await;
+            session.end_cell(ending);
+            drop(held);
+            let second = second.await.expect("a run");
+            for child in [&first, &second] {
+                let run = with_status(&session, child, status, true).await;
+                assert_eq!((run.parent(), run.params["lr"].as_str()), (Some(parent.as_str()), "0.1"));
+            }
+            // It is heard after the cell's end.
+            if own || status == Status::Killed {
+                let third = ask_child(&session, &parent).await.expect("a run");
+                with_status(&session, &third, status, true).await;
+            }
+            assert_eq!(session.runs.children.count(), 0);
+        }
+    }
+    with_status_count(&session, Status::Running, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trials_run_ends_when_nobody_waits_for_it_or_its_worker_or_the_run_above_ends() {
+    let root = tempfile::tempdir().expect("a directory");
+    let mut session = Double::new(root.path());
+    session.run("%start_run above").await;
+    session.begin_cell("sweep");
+    let parent = active(&session).await.run_id;
+    let below = ask_child(&session, &parent).await.expect("a run");
+    let nested = ask_child(&session, &below).await.expect("a run");
+    // Nobody waits for the answer any more when the store has made it.
+    let store = session.runs.store();
+    let held = store.hold().await;
+    let unheard = ask_child(&session, &parent);
+    until("it is asked for", async || (session.runs.children.count() == 3).then_some(())).await;
+    unheard.abort();
+    assert!(unheard.await.is_err());
+    drop(held);
+    until("it is over", async || (session.runs.children.count() == 2).then_some(())).await;
+    session.end_cell(Ending::Ok);
+    with_status_count(&session, Status::Killed, 1).await;
+    // A cell that went well leaves its trials to those who have them.
+    assert_eq!((stored(&session, &below).await.status, stored(&session, &nested).await.status), (Status::Running, Status::Running));
+    session.run("%end_run").await;
+    with_status(&session, &below, Status::Killed, true).await;
+    with_status(&session, &nested, Status::Killed, true).await;
+    with_status(&session, &parent, Status::Finished, true).await;
+    // A thread that has it still knows better.
+    session.service().answer(&Request::End { run_id: below.clone(), status: Word::Finished }.to_bytes()).await.expect("an answer");
+    with_status(&session, &below, Status::Finished, true).await;
+    // The worker dies between cells.
+    session.run("%start_run next").await;
+    session.begin_cell("let trial = child()");
+    let parent = active(&session).await.run_id;
+    let kept = ask_child(&session, &parent).await.expect("a run");
+    session.end_cell(Ending::Ok);
+    session.worker_ended();
+    with_status(&session, &kept, Status::Killed, true).await;
+    assert_eq!(stored(&session, &parent).await.status, Status::Running);
+    session.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_begins_while_its_cell_is_interrupted_ends_too() {
+    let root = tempfile::tempdir().expect("a directory");
+    let mut session = Double::new(root.path());
+    session.begin_cell("log");
+    let store = session.runs.store();
+    let held = store.hold().await;
+    let (service, request) = (session.service(), Request::Active { create: true });
+    let asked = tokio::spawn(async move { read::<Active>(&service.answer(&request.to_bytes()).await.expect("a run")).expect("an answer").run_id });
+    until("it is asked for", async || session.runs.beginning.try_lock().is_err().then_some(())).await;
+    session.end_cell(INTERRUPTED);
+    drop(held);
+    with_status(&session, &asked.await.expect("a run"), Status::Killed, true).await;
+    assert!(session.runs.active().is_none());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_are_listed_and_the_best_is_kept() {
     let root = tempfile::tempdir().expect("a directory");
@@ -292,6 +403,39 @@ async fn a_store_that_is_away_keeps_nobody_waiting_and_gets_everything() {
     // The pump asks again after the time that it was told.
     until("it answers again", async || (append(&*session.service(), &worker, &id).await.wait_ms == 0).then_some(())).await;
     assert_eq!(history(&session, &id, "loss").await, [1.0, 2.0]);
+}
+
+/// "On a full disk, what is logged is kept in memory until it is delivered, and you are told."
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_below_queue_and_store_costs_nothing_and_is_said() {
+    let Some(disk) = SmallDisk::here() else { return SmallDisk::play("magics::tests::a_full_disk_below_queue_and_store_costs_nothing_and_is_said") };
+    let mut session = Double::new(disk.path());
+    session.run("%start_run full").await;
+    let id = session.runs.active().expect("a run").id.clone();
+    session.begin_cell("log");
+    let worker = spool(disk.path(), &id, &session.runs.address(), "loss", &[0.0, 1.0]);
+    assert_eq!(append(&*session.service(), &worker, &id).await.wait_ms, 0);
+    disk.fill();
+    let metric = |step: i64| Record::Metric(Metric { key: "loss".into(), value: step as f64, timestamp_ms: 1_700_000_000_000 + step, step });
+    let kept: Vec<Kept> = (2..40_000).map(|step| worker.append(&metric(step)).expect("room in memory")).collect();
+    assert!(kept.first() == Some(&Kept::OnDisk) && kept.last() == Some(&Kept::InMemory), "{:?} {:?}", kept.first(), kept.last());
+    // Cells go on, and the outage is said once.
+    until("it is said", async || {
+        assert!(append(&*session.service(), &worker, &id).await.wait_ms > 0, "{}", session.output.written());
+        session.output.written().contains("runs cannot be written now").then_some(())
+    })
+    .await;
+    let said = session.output.written();
+    assert!(said.contains("written when there is room") && said.matches("cannot be written").count() == 1, "{said}");
+    assert_eq!(history(&session, &id, "loss").await, [0.0, 1.0]);
+    disk.free();
+    until("it is delivered", async || (append(&*session.service(), &worker, &id).await.wait_ms == 0).then_some(())).await;
+    let delivered = history(&session, &id, "loss").await;
+    assert!(delivered == (0..40_000).map(f64::from).collect::<Vec<_>>(), "{} of 40,000: {}", delivered.len(), session.output.written());
+    assert!(session.output.written().contains("answers again"), "{}", session.output.written());
+    session.end_cell(Ending::Ok);
+    session.run("%end_run").await;
+    with_status(&session, &id, Status::Finished, true).await;
 }
 
 #[tokio::test]
