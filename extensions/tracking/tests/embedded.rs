@@ -1,7 +1,8 @@
 //! The file, beside MLflow itself: it reads all that we write, we read all that it writes, and both write at once.
 mod support;
 
-use ochre_tracking::{Batch, FromEnvironment, NewRun, Query, Tracking, TrackingError, open};
+use ochre_servers::SmallDisk;
+use ochre_tracking::{Batch, FromEnvironment, NewRun, Query, Source, Status, Tracking, TrackingError, open};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -239,7 +240,7 @@ async fn a_file_that_was_deleted_is_made_anew_instead_of_written_to_nowhere() {
 }
 
 #[tokio::test]
-async fn a_full_disk_and_a_locked_file_are_named_and_may_pass() {
+async fn a_locked_file_and_one_in_the_way_are_named_and_may_pass() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mlflow.db");
     let store = store(&path).await.unwrap();
@@ -258,6 +259,42 @@ async fn a_full_disk_and_a_locked_file_are_named_and_may_pass() {
     assert_eq!(written.unwrap().written, 1);
     // The folder of artifacts cannot be made where a file is.
     std::fs::write(directory.path().join("mlruns"), "in the way").unwrap();
-    let error = store.put_artifact(&run.id, "a.txt", ochre_tracking::Source::Bytes("x".into())).await.unwrap_err();
+    let error = store.put_artifact(&run.id, "a.txt", Source::Bytes("x".into())).await.unwrap_err();
     assert!(matches!(error, TrackingError::File { .. }) && error.is_away(), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_takes_all_when_there_is_room_again() {
+    let Some(disk) = SmallDisk::here() else { return SmallDisk::play("a_full_disk_is_named_and_takes_all_when_there_is_room_again") };
+    let store = store(&disk.path().join("mlflow.db")).await.unwrap();
+    let experiment = store.experiment("e").await.unwrap();
+    let run = store.create_run(NewRun { experiment_id: experiment.id, ..NewRun::default() }).await.unwrap();
+    let batch = |number: i64| Batch { metrics: (number * 200..(number + 1) * 200).map(|step| metric("loss", step as f64, 1_700_000_000_000 + step, step)).collect(), ..Batch::default() };
+    assert_eq!(store.log(&run.id, &batch(0)).await.unwrap().written, 200);
+    disk.fill();
+    let mut number = 1;
+    // Pages that have room take some more.
+    let refused = loop {
+        assert!(number < 100, "the disk is never full");
+        match store.log(&run.id, &batch(number)).await {
+            Ok(_) => number += 1,
+            Err(error) => break error,
+        }
+    };
+    let hint = refused.hint().unwrap_or_default();
+    assert!(matches!(refused, TrackingError::Database { .. }) && refused.is_away() && hint.contains("written when there is room"), "{refused}: {hint}");
+    assert!(store.log(&run.id, &batch(number)).await.is_err_and(|again| again.is_away()));
+    let bytes = vec![1u8; 100_000];
+    let artifact = store.put_artifact(&run.id, "a.bin", Source::Bytes(bytes.clone().into())).await.unwrap_err();
+    assert!(artifact.is_away() && artifact.hint().is_some_and(|hint| hint.contains("written when there is room")), "{artifact}");
+    // What was acknowledged is there, the refused batch and file are not.
+    let steps = async || store.history(&run.id, "loss", None).await.unwrap().iter().map(|m| m.step).collect::<Vec<_>>();
+    assert_eq!(steps().await, (0..number * 200).collect::<Vec<_>>());
+    assert!(store.list_artifacts(&run.id, "").await.unwrap().is_empty());
+    disk.free();
+    assert_eq!(store.log(&run.id, &batch(number)).await.unwrap().written, 200);
+    store.put_artifact(&run.id, "a.bin", Source::Bytes(bytes.clone().into())).await.unwrap();
+    assert_eq!(steps().await, (0..(number + 1) * 200).collect::<Vec<_>>());
+    assert_eq!(store.get_artifact(&run.id, "a.bin").await.unwrap(), bytes);
+    store.update_run(&run.id, Status::Finished, Some(1)).await.unwrap();
 }

@@ -49,6 +49,8 @@ impl Remote {
         match asked {
             Ok(answer) => !wire::text(&answer["model"]["info"]["model_id"]).is_empty(),
             Err(TrackingError::NotFound { .. }) => true,
+            // A server with users says so of what is not there, and of no address that it does not know.
+            Err(TrackingError::Denied { status: 403, .. }) => self.features.kind == Kind::Mlflow,
             Err(_) => false,
         }
     }
