@@ -1,5 +1,5 @@
 //! `%cp`: files between this machine, stores and the web.
-use super::urls;
+use super::{ends, urls};
 use crate::copy::{Copied, Wish, copy};
 use crate::progress::{Gauge, watched};
 use crate::spot::Spot;
@@ -48,10 +48,7 @@ impl Magic for Cp {
 
     async fn run(&self, call: Call, session: &mut dyn SessionAccess) -> Result<MagicOutcome, Failure> {
         let arguments = &call.arguments;
-        let directory = session.directory();
-        let from = Spot::read(arguments.value("from").unwrap_or_default(), &directory, &self.0).await?;
-        self.0.check_writable(arguments.value("to").unwrap_or_default(), &directory)?;
-        let to = Spot::read(arguments.value("to").unwrap_or_default(), &directory, &self.0).await?;
+        let (from, to) = ends(&self.0, arguments, &session.directory()).await?;
         let wish = Wish { create: arguments.has("create"), overwrite: arguments.has("overwrite"), recursive: arguments.has("recursive") };
         let name = Some(from.name()).filter(|n| !n.is_empty()).unwrap_or_else(|| from.shown());
         let gauge = Gauge::new(format!("copying {name}"));

@@ -6,7 +6,9 @@ mod mounting;
 mod unzip;
 
 use crate::Storage;
-use ochre_api::Magic;
+use crate::spot::Spot;
+use ochre_api::{Arguments, Failure, Magic};
+use std::path::Path;
 use std::sync::Arc;
 
 /// All of them, in the order of `%lsmagic`.
@@ -20,6 +22,14 @@ pub(crate) fn all(storage: &Arc<Storage>) -> Vec<Arc<dyn Magic>> {
         Arc::new(mounting::Unmount(storage.clone())),
         Arc::new(mounting::MountList(storage.clone())),
     ]
+}
+
+/// The arguments `from` and `to`; what is written to is no mount that is read only. Relative paths belong to `directory`.
+async fn ends(storage: &Storage, arguments: &Arguments, directory: &Path) -> Result<(Spot, Spot), Failure> {
+    let (from, to) = (arguments.value("from").unwrap_or_default(), arguments.value("to").unwrap_or_default());
+    let from = Spot::read(from, directory, storage).await?;
+    storage.check_writable(to, directory)?;
+    Ok((from, Spot::read(to, directory, storage).await?))
 }
 
 /// Beginnings of URLs, and the containers that were named before.

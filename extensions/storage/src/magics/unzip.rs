@@ -1,5 +1,5 @@
 //! `%unzip`: archives from anywhere to a directory or a store.
-use super::urls;
+use super::{ends, urls};
 use crate::archive::{Archive, Entry, Limits, Unpacked, unpack};
 use crate::copy::{Blob, Wish};
 use crate::progress::{Gauge, watched};
@@ -57,10 +57,7 @@ impl Magic for Unzip {
 
     async fn run(&self, call: Call, session: &mut dyn SessionAccess) -> Result<MagicOutcome, Failure> {
         let arguments = &call.arguments;
-        let directory = session.directory();
-        let from = Spot::read(arguments.value("from").unwrap_or_default(), &directory, &self.0).await?;
-        self.0.check_writable(arguments.value("to").unwrap_or_default(), &directory)?;
-        let to = Spot::read(arguments.value("to").unwrap_or_default(), &directory, &self.0).await?;
+        let (from, to) = ends(&self.0, arguments, &session.directory()).await?;
         let wish = Wish { overwrite: arguments.has("overwrite"), create: arguments.has("create"), ..Wish::default() };
         let total = arguments.value("max-size").map(|text| size::parse(text).ok_or_else(|| Failure::usage(format!("`{text}` is no size")).hint("write `--max-size 50GB`")));
         let limits = Limits { total: total.transpose()? };
