@@ -155,47 +155,33 @@ fn load(all: &[(String, &Slot)], state: &[(String, Tensor)]) -> Result<()> {
     found.into_iter().try_for_each(|(name, slot, value)| slot.load(name, value))
 }
 
-impl Module for Box<dyn Module> {
-    fn forward(&self, input: &Tensor) -> Tensor {
-        (**self).forward(input)
-    }
-    fn slots(&self) -> Vec<(&'static str, &Slot)> {
-        (**self).slots()
-    }
-    fn children(&self) -> Vec<(String, &dyn Module)> {
-        (**self).children()
-    }
-    fn describe(&self) -> String {
-        (**self).describe()
-    }
-    fn mode(&self, training: bool) {
-        (**self).mode(training);
-    }
-    fn training(&self) -> Option<bool> {
-        (**self).training()
-    }
+/// A pointer to a model is that model.
+macro_rules! behind {
+    ([$($generics:tt)*] $pointer:ty) => {
+        impl<$($generics)*> Module for $pointer {
+            fn forward(&self, input: &Tensor) -> Tensor {
+                (**self).forward(input)
+            }
+            fn slots(&self) -> Vec<(&'static str, &Slot)> {
+                (**self).slots()
+            }
+            fn children(&self) -> Vec<(String, &dyn Module)> {
+                (**self).children()
+            }
+            fn describe(&self) -> String {
+                (**self).describe()
+            }
+            fn mode(&self, training: bool) {
+                (**self).mode(training);
+            }
+            fn training(&self) -> Option<bool> {
+                (**self).training()
+            }
+        }
+    };
 }
-
-impl<M: Module + ?Sized> Module for std::sync::Arc<M> {
-    fn forward(&self, input: &Tensor) -> Tensor {
-        (**self).forward(input)
-    }
-    fn slots(&self) -> Vec<(&'static str, &Slot)> {
-        (**self).slots()
-    }
-    fn children(&self) -> Vec<(String, &dyn Module)> {
-        (**self).children()
-    }
-    fn describe(&self) -> String {
-        (**self).describe()
-    }
-    fn mode(&self, training: bool) {
-        (**self).mode(training);
-    }
-    fn training(&self) -> Option<bool> {
-        (**self).training()
-    }
-}
+behind!([] Box<dyn Module>);
+behind!([M: Module + ?Sized] std::sync::Arc<M>);
 
 /// A model as PyTorch prints it: a line for each layer, what is in it further to the right.
 pub fn tree(model: &dyn Module) -> String {

@@ -1,6 +1,6 @@
 //! Adam with decoupled weight decay (Loshchilov, Hutter 2019): torch.optim.AdamW.
 use super::group::{Entries, Parameters};
-use super::{Optimizer, inherent};
+use super::{Optimizer, inherent, remembered};
 use crate::error::Result;
 use crate::module::State;
 use ochre_tensors::{Tensor, backend};
@@ -52,7 +52,7 @@ impl Optimizer for AdamW {
         for entry in &mut self.entries.0 {
             let Some(gradient) = entry.parameter.grad() else { continue };
             entry.begin(2)?;
-            let decay = if entry.decay.is_nan() { self.decay } else { entry.decay };
+            let decay = entry.decay(self.decay);
             let [beta1, beta2] = self.betas;
             let step = ochre_tensors::backend::AdamW { rate: self.rate * entry.share, beta1, beta2, epsilon: self.epsilon, decay, step: entry.steps + 1 };
             let (device, gradient) = (backend(entry.parameter.device())?, gradient.raw());
@@ -65,26 +65,7 @@ impl Optimizer for AdamW {
         Ok(())
     }
 
-    fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    fn set_rate(&mut self, rate: f64) {
-        self.rate = rate;
-    }
-
-    fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.entries.named()
-    }
-
-    fn state(&self) -> State {
-        self.entries.state(&KINDS, self.rate)
-    }
-
-    fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
-        self.rate = self.entries.load(&KINDS, state)?;
-        Ok(())
-    }
+    remembered!();
 }
 
 inherent!(AdamW);

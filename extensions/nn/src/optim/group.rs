@@ -54,6 +54,7 @@ pub(super) struct Entry {
     pub steps: u64,
     /// Learning rate as a multiple of the optimiser's.
     pub share: f64,
+    /// NaN where the group has none of its own.
     pub decay: f64,
 }
 
@@ -66,6 +67,11 @@ impl Entry {
             self.moments = (0..count).map(|_| Ok(Tensor::from_raw(device.full(self.parameter.shape(), dtype, 0.0)?))).collect::<Result<_>>()?;
         }
         Ok(())
+    }
+
+    /// Its group's weight decay, or the optimiser's where the group has none.
+    pub fn decay(&self, optimiser: f64) -> f64 {
+        if self.decay.is_nan() { optimiser } else { self.decay }
     }
 
     /// Changes the parameter and its moments (none, one or two) in place.

@@ -45,6 +45,33 @@ pub trait Optimizer: Send {
     }
 }
 
+/// What `Optimizer` asks for of an optimiser with `entries`, a `rate` and the names of its moments, `KINDS`.
+macro_rules! remembered {
+    () => {
+        fn rate(&self) -> f64 {
+            self.rate
+        }
+
+        fn set_rate(&mut self, rate: f64) {
+            self.rate = rate;
+        }
+
+        fn parameters(&self) -> Vec<(String, Tensor)> {
+            self.entries.named()
+        }
+
+        fn state(&self) -> State {
+            self.entries.state(&KINDS, self.rate)
+        }
+
+        fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
+            self.rate = self.entries.load(&KINDS, state)?;
+            Ok(())
+        }
+    };
+}
+pub(crate) use remembered;
+
 /// The calls that users make, without having the trait in scope.
 macro_rules! inherent {
     ($name:ident) => {

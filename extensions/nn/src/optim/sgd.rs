@@ -1,6 +1,6 @@
 //! Stochastic gradient descent with momentum, weight decay and Nesterov's variant: torch.optim.SGD.
 use super::group::{Entries, Parameters};
-use super::{Optimizer, inherent};
+use super::{Optimizer, inherent, remembered};
 use crate::error::Result;
 use crate::module::State;
 use ochre_tensors::{Tensor, backend};
@@ -53,7 +53,7 @@ impl Optimizer for Sgd {
             let Some(gradient) = entry.parameter.grad() else { continue };
             let first = entry.moments.is_empty();
             entry.begin(usize::from(self.momentum != 0.0))?;
-            let decay = if entry.decay.is_nan() { self.decay } else { entry.decay };
+            let decay = entry.decay(self.decay);
             let step = ochre_tensors::backend::Sgd { rate: self.rate * entry.share, momentum: self.momentum, decay, nesterov: self.nesterov, first };
             let (device, gradient) = (backend(entry.parameter.device())?, gradient.raw());
             entry.change(&mut |parameter, moments| device.sgd(parameter, &gradient, moments.first_mut().map(|m| &mut **m), step))?;
@@ -62,26 +62,7 @@ impl Optimizer for Sgd {
         Ok(())
     }
 
-    fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    fn set_rate(&mut self, rate: f64) {
-        self.rate = rate;
-    }
-
-    fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.entries.named()
-    }
-
-    fn state(&self) -> State {
-        self.entries.state(&KINDS, self.rate)
-    }
-
-    fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
-        self.rate = self.entries.load(&KINDS, state)?;
-        Ok(())
-    }
+    remembered!();
 }
 
 inherent!(Sgd);

@@ -1,5 +1,6 @@
 //! Normalisation of rows and its gradients.
 use super::access::{Load, fresh, load_some, statistics_dtype};
+use super::lanes::{LANES, lane_sum};
 use super::level::{self, Job, Level};
 use super::math::Real;
 use super::number::each_real;
@@ -8,28 +9,8 @@ use crate::error::Result;
 use crate::Raw;
 
 const COST: usize = 3;
-const LANES: usize = 16;
 /// Rows whose weight gradients are added up by one thread before they meet the others'.
 const PART: usize = 64;
-
-macro_rules! lane_sum {
-    ($n:expr, $i:ident => $f:expr) => {{
-        let n = $n;
-        let mut lanes = [W::ZERO; LANES];
-        let whole = n / LANES * LANES;
-        for base in (0..whole).step_by(LANES) {
-            for lane in 0..LANES {
-                let $i = base + lane;
-                lanes[lane] = lanes[lane] + $f;
-            }
-        }
-        let mut rest = W::ZERO;
-        for $i in whole..n {
-            rest = rest + $f;
-        }
-        lanes.iter().fold(rest, |a, b| a + *b)
-    }};
-}
 
 /// See [`crate::backend::Backend::layer_norm`]. Mean and 1/std have the shape `[rows]`.
 pub fn layer_norm(x: &Raw, width: usize, weight: Option<&Raw>, bias: Option<&Raw>, epsilon: f64) -> Result<(Raw, Raw, Raw)> {

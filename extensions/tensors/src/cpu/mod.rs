@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! access, walk, parallel, number   tensors as slices; runs of strided views; threads and interrupts; what types compute in
-//! level, math                      loops per instruction set; functions that become vectors
+//! level, math, lanes               loops per instruction set; functions and sums that become vectors
 //! gemm, patches                    products of matrices, and pictures as their columns
 //! everything else                  the operations
 //! ```
@@ -18,6 +18,7 @@ mod gemm;
 mod index;
 mod interleave;
 mod interpolate;
+mod lanes;
 mod layernorm;
 mod level;
 mod math;

@@ -1,6 +1,7 @@
 //! Softmax, its logarithm, and cross-entropy, with their gradients.
 use super::access::{Load, fresh, statistics_dtype};
 use super::index::integers;
+use super::lanes::{LANES, lane_sum};
 use super::level::{self, Job, Level};
 use super::math::Real;
 use super::number::each_real;
@@ -11,7 +12,6 @@ use crate::{Layout, Raw};
 
 /// How much more work an element is than copying it.
 const COST: usize = 4;
-const LANES: usize = 16;
 
 /// A view whose dimension `dim` is last, and the way back.
 fn last(x: &Raw, dim: usize) -> Raw {
@@ -95,26 +95,6 @@ fn greatest<W: Real>(x: &[W]) -> W {
         }
     }
     rest.iter().chain(&lanes).fold(W::LOWEST, |a, b| join(a, *b))
-}
-
-/// Adds up `f(i)` for the places of a row, in lanes.
-macro_rules! lane_sum {
-    ($n:expr, $i:ident => $f:expr) => {{
-        let n = $n;
-        let mut lanes = [W::ZERO; LANES];
-        let whole = n / LANES * LANES;
-        for base in (0..whole).step_by(LANES) {
-            for lane in 0..LANES {
-                let $i = base + lane;
-                lanes[lane] = lanes[lane] + $f;
-            }
-        }
-        let mut rest = W::ZERO;
-        for $i in whole..n {
-            rest = rest + $f;
-        }
-        lanes.iter().fold(rest, |a, b| a + *b)
-    }};
 }
 
 impl<W: Real> Job for Row<'_, W> {
