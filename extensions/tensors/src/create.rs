@@ -14,6 +14,12 @@ fn checked(operation: &'static str, shape: &[usize], dtype: DType) -> Result<()>
     Err(TensorError::Shape { operation, problem: format!("{shape:?} of {dtype} is more memory than can be addressed") })
 }
 
+/// The same for what is made in the CPU's memory, which has to have room for it.
+fn affordable(operation: &'static str, shape: &[usize], dtype: DType) -> Result<()> {
+    checked(operation, shape, dtype)?;
+    crate::cpu::room::<u8>(shape.iter().product::<usize>() * dtype.size())
+}
+
 /// Filled.
 impl Tensor {
     /// Zeros, f32 on the CPU.
@@ -103,7 +109,7 @@ impl Tensor {
     }
 
     fn try_eye(n: usize) -> Result<Tensor> {
-        checked("eye", &[n, n], DType::F32)?;
+        affordable("eye", &[n, n], DType::F32)?;
         let mut values = vec![0.0_f32; n * n];
         values.iter_mut().step_by(n + 1).for_each(|value| *value = 1.0);
         Ok(Tensor::from_raw(Raw::cpu(values.into(), &[n, n])))
@@ -124,7 +130,7 @@ impl Tensor {
             let (distance, width) = (i128::from(end) - i128::from(start), i128::from(step));
             let len = if (distance > 0) == (width > 0) { distance.unsigned_abs().div_ceil(width.unsigned_abs()) } else { 0 };
             let len = usize::try_from(len).unwrap_or(usize::MAX);
-            checked("arange", &[len], DType::I64)?;
+            affordable("arange", &[len], DType::I64)?;
             return Ok(of((0..len as i64).map(|i| start + i * step).collect()));
         }
         let (start, end, step) = (start.as_f64(), end.as_f64(), step.as_f64());
@@ -133,14 +139,14 @@ impl Tensor {
             return Err(refuse(format!("from {start} to {end} by {step} never arrives")));
         }
         let len = len.max(0.0) as usize;
-        checked("arange", &[len], DType::F32)?;
+        affordable("arange", &[len], DType::F32)?;
         Ok(of((0..len).map(|i| (start + i as f64 * step) as f32).collect()))
     }
 
     /// `n` numbers from `start` to `end`, both included, f32.
     #[track_caller]
     pub fn linspace(start: f64, end: f64, n: usize) -> Tensor {
-        checked("linspace", &[n], DType::F32).or_panic();
+        affordable("linspace", &[n], DType::F32).or_panic();
         let step = (end - start) / (n.max(2) - 1) as f64;
         // The second half counts from the end, so that the last is exactly `end`.
         of((0..n).map(|i| if i < n.div_ceil(2) { start + i as f64 * step } else { end - (n - 1 - i) as f64 * step } as f32).collect())
@@ -149,7 +155,7 @@ impl Tensor {
     /// `base^x` of `linspace`'s numbers, f32.
     #[track_caller]
     pub fn logspace(start: f64, end: f64, n: usize, base: f64) -> Tensor {
-        checked("logspace", &[n], DType::F32).or_panic();
+        affordable("logspace", &[n], DType::F32).or_panic();
         let step = (end - start) / (n.max(2) - 1) as f64;
         of((0..n).map(|i| base.powf(start + i as f64 * step) as f32).collect())
     }

@@ -2,6 +2,7 @@
 
 use crate::backend::Backend;
 use crate::error::Result;
+use std::sync::Once;
 
 /// The CPU or one NVIDIA GPU.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,9 +23,14 @@ impl Device {
         Self::Cuda(number)
     }
 
-    /// The first GPU, or the CPU on a host without one; `cuda::why_not` says why there is none.
+    /// The first GPU, or the CPU on a host without one: the first call says so, with the reason, on stderr.
     pub fn best() -> Self {
-        if crate::cuda::device_count() > 0 && crate::cuda::cuda(0).is_ok() { Self::Cuda(0) } else { Self::Cpu }
+        static SAID: Once = Once::new();
+        if crate::cuda::device_count() > 0 && crate::cuda::cuda(0).is_ok() {
+            return Self::Cuda(0);
+        }
+        SAID.call_once(|| eprintln!("Tensors stay on the CPU: {}", crate::cuda::why_not().unwrap_or_else(|| "no GPU can be used".to_owned())));
+        Self::Cpu
     }
 }
 

@@ -13,7 +13,8 @@ use crate::views::reshape;
 use crate::{Buffer, DType, Device, Dims, Element, Raw, Storage, Tensor, TensorError};
 
 impl Tensor {
-    /// Slices along `dim` in the order of a 1-D index of integers; negative ones count from the end.
+    /// Slices along `dim` in the order of a 1-D index of integers; on the CPU negative ones count from the end, a GPU refuses them (`select`, `narrow`
+    /// and `slice` take them everywhere).
     #[track_caller]
     pub fn index_select(&self, dim: i64, index: &Tensor) -> Tensor {
         index_select(self, dim, index).or_panic()

@@ -34,6 +34,7 @@ pub mod random;
 mod raw;
 mod reduce;
 mod scalar;
+mod sizes;
 mod slice;
 mod tensor;
 #[cfg(test)]
@@ -54,5 +55,6 @@ pub use operators::Number;
 pub use random::manual_seed;
 pub use raw::{Raw, Storage};
 pub use scalar::{Operand, Scalar};
+pub use sizes::{Size, Sizes};
 pub use slice::Slice;
 pub use tensor::Tensor;

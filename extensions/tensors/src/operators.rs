@@ -34,16 +34,24 @@ between_tensors! {
     BitXor bitxor logic Binary::Xor;
 }
 
-/// A number beside a tensor: f64, f32, i64, i32, u8.
+/// A number beside a tensor: f64, f32, i64, i32, u8, and what Rust counts with: usize, u64, u32.
 ///
 /// One implementation for all of them lets the compiler know at once that `&x * 2.0` is a tensor. On the left of an operator Rust has no such way:
 /// there only f64 and i64 stand, for with f32 or i32 beside them the type of `(1.0 - &x).log()` would be unknown.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot stand beside a tensor in arithmetic",
+    label = "neither a tensor nor a number",
+    note = "beside a tensor stand tensors (`&x + &y`) and numbers (f64, f32, i64, i32, u8, usize, u64, u32); `Tensor::from_vec` makes a tensor of a `Vec`"
+)]
 pub trait Number: Into<Scalar> {}
 impl Number for f64 {}
 impl Number for f32 {}
 impl Number for i64 {}
 impl Number for i32 {}
 impl Number for u8 {}
+impl Number for usize {}
+impl Number for u64 {}
+impl Number for u32 {}
 
 macro_rules! with_numbers {
     ($($trait:ident $method:ident $op:expr;)*) => {

@@ -78,9 +78,26 @@ macro_rules! scalars {
 }
 scalars! {
     Float: f64, f32;
-    Integer: i64, i32, u8;
+    Integer: i64, i32, u8, u32;
     Bool: bool;
 }
+
+/// Sizes and counts; one beyond i64 is a float.
+macro_rules! counts {
+    ($($type:ty),*) => {
+        $(impl From<$type> for Scalar {
+            fn from(value: $type) -> Self {
+                i64::try_from(value).map_or(Self::Float(value as f64), Self::Integer)
+            }
+        }
+        impl From<$type> for Operand<'_> {
+            fn from(value: $type) -> Self {
+                Self::Scalar(value.into())
+            }
+        })*
+    };
+}
+counts!(usize, u64);
 
 /// A tensor or a number.
 #[derive(Clone, Copy)]

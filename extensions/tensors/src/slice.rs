@@ -1,4 +1,4 @@
-//! Python's `x[1:3, ..., -1]` as `x.slice(s![1..3, Slice::Rest, -1])`.
+//! Python's `x[1:3, ..., -1]` as `x.slice(s![1..3, Slice::Rest, -1])`: in cells `ochre::s!` and `ochre::Slice`.
 use crate::autograd::record;
 use crate::device::backend;
 use crate::error::Result;
@@ -79,7 +79,7 @@ macro_rules! ranges {
 }
 ranges!(i32, i64, usize);
 
-/// The argument of `Tensor::slice`: `s![0, 1..3, .., Slice::Rest, -1]`.
+/// The argument of `Tensor::slice`: `ochre::s![0, 1..3, .., Slice::Rest, -1]`.
 #[macro_export]
 macro_rules! s {
     ($($part:expr),* $(,)?) => {
@@ -88,7 +88,7 @@ macro_rules! s {
 }
 
 impl Tensor {
-    /// A part: one `Slice` for each dimension from the first on, those left out are taken whole. `x.slice(s![0, 1..3, ..])`
+    /// A part: one `Slice` for each dimension from the first on, those left out are taken whole. `x.slice(ochre::s![0, 1..3, ..])`
     #[track_caller]
     pub fn slice(&self, parts: &[Slice]) -> Tensor {
         self.try_slice(parts).or_panic()

@@ -3,32 +3,31 @@ use crate::autograd::record;
 use crate::device::backend;
 use crate::error::Result;
 use crate::interrupt::OrPanic;
-use crate::{Dims, Layout, Raw, Tensor, TensorError};
+use crate::{Dims, Layout, Raw, Sizes, Tensor, TensorError};
 
 impl Tensor {
-    /// Another shape for as many elements, in row-major order; one size may be -1 and follows from the others. Copies only where strides do not
-    /// allow a view.
+    /// Another shape for as many elements, in row-major order: `&[2, -1]`, `&[n, 8]`, `y.shape()`. One size may be -1 and follows from the others.
+    /// Copies only where strides do not allow a view.
     #[track_caller]
-    pub fn reshape(&self, shape: &[i64]) -> Tensor {
-        self.try_reshape(shape).or_panic()
+    pub fn reshape(&self, shape: impl Sizes) -> Tensor {
+        to_shape(self, &shape.sizes()).or_panic()
     }
 
     /// As `reshape`, giving an error instead of panicking.
-    pub fn try_reshape(&self, shape: &[i64]) -> Result<Tensor> {
-        reshape("reshape", self, &resolve(self, shape)?)
+    pub fn try_reshape(&self, shape: impl Sizes) -> Result<Tensor> {
+        to_shape(self, &shape.sizes())
     }
 
     /// PyTorch's other name for `reshape`.
     #[track_caller]
-    pub fn view(&self, shape: &[i64]) -> Tensor {
-        self.try_reshape(shape).or_panic()
+    pub fn view(&self, shape: impl Sizes) -> Tensor {
+        to_shape(self, &shape.sizes()).or_panic()
     }
 
     /// The shape of another tensor.
     #[track_caller]
     pub fn reshape_as(&self, other: &Tensor) -> Tensor {
-        let shape: Vec<i64> = other.shape().iter().map(|&size| size as i64).collect();
-        self.try_reshape(&shape).or_panic()
+        to_shape(self, &other.shape().sizes()).or_panic()
     }
 
     /// Dimensions `first` to `last` as one.
@@ -39,8 +38,8 @@ impl Tensor {
 
     /// Dimension `dim` as several; one size may be -1.
     #[track_caller]
-    pub fn unflatten(&self, dim: i64, sizes: &[i64]) -> Tensor {
-        unflatten(self, dim, sizes).or_panic()
+    pub fn unflatten(&self, dim: i64, sizes: impl Sizes) -> Tensor {
+        unflatten(self, dim, &sizes.sizes()).or_panic()
     }
 
     /// Without dimension `dim` if its size is 1; else the tensor as it is.
@@ -149,16 +148,16 @@ impl Tensor {
         Ok(part("select", self, self.layout().take(dim, index), move |layout| layout.take(dim, index)))
     }
 
-    /// Broadcast to `shape`: sizes of 1 repeat, dimensions are added in front. Takes no memory.
+    /// Broadcast to `shape`: sizes of 1 repeat, dimensions are added in front, -1 leaves a size as it is. Takes no memory.
     #[track_caller]
-    pub fn expand(&self, shape: &[usize]) -> Tensor {
-        expand("expand", self, shape).or_panic()
+    pub fn expand(&self, shape: impl Sizes) -> Tensor {
+        expand_to("expand", self, &shape.sizes()).or_panic()
     }
 
     /// PyTorch's other name for `expand`.
     #[track_caller]
-    pub fn broadcast_to(&self, shape: &[usize]) -> Tensor {
-        expand("broadcast_to", self, shape).or_panic()
+    pub fn broadcast_to(&self, shape: impl Sizes) -> Tensor {
+        expand_to("broadcast_to", self, &shape.sizes()).or_panic()
     }
 
     /// Broadcast to the shape of another tensor.
@@ -218,6 +217,10 @@ pub(crate) fn gap(operation: &'static str, dim: i64, shape: &[usize]) -> Result<
     Err(TensorError::Shape { operation, problem: format!("place {dim} for a new dimension of a tensor of shape {shape:?}: {} to {} are possible", -places, places - 1) })
 }
 
+fn to_shape(x: &Tensor, shape: &[i64]) -> Result<Tensor> {
+    reshape("reshape", x, &resolve(x, shape)?)
+}
+
 /// The shape that a size of -1 leaves open.
 fn resolve(x: &Tensor, shape: &[i64]) -> Result<Dims> {
     let refuse = |why: &str| Err(TensorError::Shape { operation: "reshape", problem: format!("shape {:?} to {shape:?}: {why}", x.shape()) });
@@ -268,7 +271,7 @@ fn unflatten(x: &Tensor, dim: i64, sizes: &[i64]) -> Result<Tensor> {
     if sizes.iter().product::<i64>() != all[dim] {
         return Err(TensorError::Shape { operation: "unflatten", problem: format!("dimension {dim} of shape {:?} into {sizes:?}", x.shape()) });
     }
-    x.try_reshape(&[&all[..dim], &sizes, &all[dim + 1..]].concat())
+    to_shape(x, &[&all[..dim], &sizes, &all[dim + 1..]].concat())
 }
 
 fn permute(operation: &'static str, x: &Tensor, order: &[usize]) -> Tensor {
@@ -309,6 +312,20 @@ pub(crate) fn expand(operation: &'static str, x: &Tensor, shape: &[usize]) -> Re
     }
     // The engine sums what was broadcast.
     Ok(record(operation, &[x], x.raw().expand(operation, shape)?, || |dy, _| Ok(vec![Some(dy.clone())])))
+}
+
+/// The same with sizes of -1, which stay what they are.
+fn expand_to(operation: &'static str, x: &Tensor, shape: &[i64]) -> Result<Tensor> {
+    let added = shape.len().saturating_sub(x.rank());
+    let kept = |(place, &size): (usize, &i64)| match size {
+        -1 if place >= added => x.shape().get(place - added).copied(),
+        size => usize::try_from(size).ok(),
+    };
+    let resolved: Option<Dims> = shape.iter().enumerate().map(kept).collect();
+    match resolved {
+        Some(resolved) => expand(operation, x, &resolved),
+        None => Err(TensorError::Shape { operation, problem: format!("shape {:?} to {shape:?}: sizes are 0 or more, and -1 keeps the size of a dimension that is there", x.shape()) }),
+    }
 }
 
 fn diagonal(x: &Tensor, offset: i64) -> Result<Tensor> {

@@ -187,7 +187,7 @@ pub fn weights(of: &Tensor) -> Tensor {
 /// The same elements otherwise in memory: dimensions reversed, two elements of each row unused, none at the beginning.
 fn strided(tensor: &Tensor) -> Tensor {
     if tensor.rank() == 0 {
-        return Tensor::stack(&[tensor, tensor], 0).narrow(0, 1, 1).reshape(&[]);
+        return Tensor::stack(&[tensor, tensor], 0).narrow(0, 1, 1).select(0, 0);
     }
     let reversed: Vec<i64> = (0..tensor.rank() as i64).rev().collect();
     let turned = tensor.permute(&reversed);

@@ -2,7 +2,7 @@
 use super::number::{Number, Wide};
 use super::{copy, number};
 use crate::error::Result;
-use crate::{Buffer, DType, Element, Raw, Storage};
+use crate::{Buffer, DType, Device, Element, Raw, Storage, TensorError};
 use std::borrow::Cow;
 
 /// The buffer under a tensor.
@@ -16,9 +16,38 @@ pub fn elements<T: Element>(x: &Raw) -> &[T] {
     T::of(buffer(x)).expect("a tensor's type is its buffer's")
 }
 
-/// A vector whose elements are all going to be written: before that they are anything.
+/// Bytes from which on the system is asked whether it has them: Rust ends the process where memory that it counts on is refused.
+const LARGE: usize = 64 * 1024 * 1024;
+
+/// Whether the system has room for so many elements; asking touches none of it.
+pub fn room<T>(len: usize) -> Result<()> {
+    let bytes = len.saturating_mul(size_of::<T>());
+    if bytes < LARGE || Vec::<T>::new().try_reserve_exact(len).is_ok() {
+        return Ok(());
+    }
+    let (free, total) = memory().unwrap_or_default();
+    Err(TensorError::OutOfMemory { device: Device::Cpu, asked: bytes, free, total, holders: String::new() })
+}
+
+/// Free and all bytes of this machine, as Linux counts them.
+fn memory() -> Option<(usize, usize)> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let bytes = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<usize>().ok()).map(|kib| kib * 1024);
+    Some((bytes("MemAvailable:")?, bytes("MemTotal:")?))
+}
+
+/// A vector whose elements are all going to be written: before that they are anything. No memory is an error.
+pub fn try_fresh<T: Element>(len: usize) -> Result<Vec<T>> {
+    if let Some(kept) = super::recycle::take(len) {
+        return Ok(kept);
+    }
+    room::<T>(len)?;
+    Ok(vec![T::default(); len])
+}
+
+/// [`try_fresh`], where no memory is a panic: it costs the cell and not the session.
 pub fn fresh<T: Element>(len: usize) -> Vec<T> {
-    super::recycle::take(len).unwrap_or_else(|| vec![T::default(); len])
+    try_fresh(len).unwrap_or_else(|error| crate::interrupt::fail(&error))
 }
 
 /// A vector of zeros.
@@ -28,7 +57,10 @@ pub fn zeros<W: Wide>(len: usize) -> Vec<W> {
             values.fill(W::ZERO);
             values
         }
-        None => vec![W::ZERO; len],
+        None => {
+            room::<W>(len).unwrap_or_else(|error| crate::interrupt::fail(&error));
+            vec![W::ZERO; len]
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Moving elements: copies of views, conversions between types, constants.
-use super::access::{dense, elements, fresh, raw};
+use super::access::{dense, elements, raw, room, try_fresh};
 use super::level::{self, Job, Level};
 use super::number::Number;
 use super::parallel;
@@ -13,7 +13,7 @@ const TILE: usize = 32;
 
 /// A row-major copy of a view.
 pub fn gathered<T: Element>(x: &Raw) -> Result<Vec<T>> {
-    let mut out = fresh::<T>(x.len());
+    let mut out = try_fresh::<T>(x.len())?;
     let data = elements::<T>(x);
     let walk = Walk::new([&x.layout]);
     let (sizes, strides) = walk.dimensions(0);
@@ -94,9 +94,12 @@ pub fn copy_into(dst: &mut Raw, src: &Raw) -> Result<()> {
 }
 
 /// See [`crate::backend::Backend::full`].
-pub fn full(shape: &[usize], dtype: DType, value: f64) -> Raw {
+pub fn full(shape: &[usize], dtype: DType, value: f64) -> Result<Raw> {
     let len = shape.iter().product();
-    each_dtype!(dtype, T => raw(vec![<T as Casts>::of_f64(value); len], shape))
+    each_dtype!(dtype, T => {
+        room::<T>(len)?;
+        Ok(raw(vec![<T as Casts>::of_f64(value); len], shape))
+    })
 }
 
 /// See [`crate::backend::Backend::cast`].
@@ -112,7 +115,7 @@ pub fn cast(x: &Raw, dtype: DType) -> Result<Raw> {
 
 /// Elements of another type, as Rust's `as` makes them.
 pub fn converted<T: Casts, U: Casts>(x: &[T]) -> Result<Vec<U>> {
-    let mut out = fresh::<U>(x.len());
+    let mut out = try_fresh::<U>(x.len())?;
     parallel::fill("cast", &mut out, |start, part| level::run(Convert { from: &x[start..start + part.len()], to: part }))?;
     Ok(out)
 }

@@ -40,6 +40,7 @@ mod unary;
 mod walk;
 mod winograd;
 
+pub use access::room;
 use crate::backend::{AdamW, Backend, Binary, Compare, Conv, Draw, Pool, Reduce, Scaling, Sgd, Unary};
 use crate::error::Result;
 use crate::{Buffer, DType, Device, Raw};
@@ -62,7 +63,7 @@ impl Backend for Cpu {
     }
 
     fn full(&self, shape: &[usize], dtype: DType, value: f64) -> Result<Raw> {
-        Ok(copy::full(shape, dtype, value))
+        copy::full(shape, dtype, value)
     }
     fn empty(&self, shape: &[usize], dtype: DType) -> Result<Raw> {
         each_dtype!(dtype, T => Ok(Raw::cpu(access::fresh::<T>(shape.iter().product()).into(), shape)))

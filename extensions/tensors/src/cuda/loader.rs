@@ -28,7 +28,7 @@ fn find_driver() -> Result<(), String> {
     if driver_is_found() || usual.iter().any(|path| path.exists() && open(path).is_ok() && driver_is_found()) {
         return Ok(());
     }
-    Err("there is no NVIDIA driver here (libcuda.so.1 was not found); the CPU is used".to_owned())
+    Err("there is no NVIDIA driver here (libcuda.so.1 was not found); `Device::best()` is the CPU".to_owned())
 }
 
 fn driver_is_found() -> bool {
@@ -87,7 +87,7 @@ mod tests {
     fn a_host_without_the_driver_says_so_and_does_not_panic() {
         // On a host with one there is nothing to say.
         if let Err(why) = driver() {
-            assert!(why.contains("libcuda") && why.contains("the CPU is used"), "{why}");
+            assert!(why.contains("libcuda") && why.contains("`Device::best()` is the CPU"), "{why}");
         }
     }
 }

@@ -62,7 +62,9 @@ pub fn cross_entropy_with(logits: &Tensor, target: &Tensor, options: &CrossEntro
 #[track_caller]
 pub fn nll_loss(log_probabilities: &Tensor, target: &Tensor) -> Tensor {
     let operation = "nll_loss";
-    let rows = check_classes(operation, log_probabilities, target).map(|()| Rows::of(log_probabilities, target)).or_panic();
+    check_classes(operation, log_probabilities, target).or_panic();
+    let rows = Rows::of(log_probabilities, target);
+    check_range(operation, &rows.classes, rows.logits.shape()[1], None).or_panic();
     picked(&rows).mean()
 }
 

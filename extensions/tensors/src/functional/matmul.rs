@@ -26,7 +26,7 @@ impl Tensor {
         let (a, b) = (self.to_dtype(wide), other.to_dtype(wide));
         match (a.rank(), b.rank()) {
             (0, _) | (_, 0) => Err(unfit(self, other)),
-            (1, 1) => Ok(product(&a.unsqueeze(0), &b.unsqueeze(1), (self, other))?.reshape(&[])),
+            (1, 1) => Ok(product(&a.unsqueeze(0), &b.unsqueeze(1), (self, other))?.squeeze_all()),
             (1, _) => Ok(product(&a.unsqueeze(0), &b, (self, other))?.squeeze(-2)),
             (_, 1) => Ok(product(&a, &b.unsqueeze(1), (self, other))?.squeeze(-1)),
             _ => product(&a, &b, (self, other)),

@@ -24,7 +24,7 @@ fn softmax(operation: &'static str, x: &Tensor, dim: i64, log: bool) -> Result<T
     check_float(operation, x)?;
     if x.rank() == 0 {
         // One element: its share is all of it.
-        return softmax(operation, &x.reshape(&[1]), dim, log).map(|y| y.reshape(&[]));
+        return softmax(operation, &x.reshape(&[1]), dim, log).map(|y| y.squeeze(0));
     }
     let dim = x.axis(operation, dim)?;
     let device = backend(x.device())?;

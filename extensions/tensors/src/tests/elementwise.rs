@@ -127,3 +127,15 @@ fn random_numbers_follow_the_seed_and_do_not_repeat() {
     let (mean, std) = (Tensor::randn(&[100_000]).mean().item(), Tensor::randn(&[100_000]).std().item());
     assert!(mean.abs() < 0.02 && (std - 1.0).abs() < 0.02, "{mean} {std}");
 }
+
+#[test]
+fn what_rust_counts_with_stands_beside_tensors() {
+    let x = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 6.0]);
+    assert_eq!((x.sum() / x.len()).item(), 3.0);
+    assert_eq!((&x * 2_u32 - 1_u64).to_vec::<f32>(), [1.0, 3.0, 5.0, 11.0]);
+    assert_eq!(x.gt(2_usize).to_vec::<bool>(), [false, false, true, true]);
+    let mut y = Tensor::arange(0, 3, 1);
+    y += 5_usize;
+    assert_eq!((y.dtype(), y.to_vec::<i64>()), (DType::I64, vec![5, 6, 7]));
+    assert_eq!(crate::Scalar::from(u64::MAX), crate::Scalar::Float(u64::MAX as f64), "what i64 cannot hold is a float");
+}

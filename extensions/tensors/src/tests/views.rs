@@ -15,7 +15,7 @@ fn reshape_views_where_strides_allow_and_copies_elsewhere() {
     assert_eq!(x.transpose(0, 2).reshape(&[24]).to_vec::<f32>()[..3], [0.0, 12.0, 4.0]);
     assert_eq!(counted(&[0, 3]).reshape(&[3, 0]).shape(), [3, 0]);
     assert_eq!(Tensor::scalar(3.0).reshape(&[1, 1]).shape(), [1, 1]);
-    assert_eq!(counted(&[1]).reshape(&[]).rank(), 0);
+    assert_eq!(counted(&[1]).reshape(&[0usize; 0]).rank(), 0);
 }
 
 #[test]
@@ -124,4 +124,18 @@ fn borders_repeats_and_turns() {
     assert_eq!(counted(&[3, 4]).diagonal(1).to_vec::<f32>(), [1.0, 6.0, 11.0]);
     assert_eq!(counted(&[3]).diag().diagonal(0).to_vec::<f32>(), [0.0, 1.0, 2.0]);
     assert_eq!(counted(&[5]).unfold(0, 3, 2).to_vec::<f32>(), [0.0, 1.0, 2.0, 2.0, 3.0, 4.0]);
+}
+
+#[test]
+fn sizes_are_what_one_has_at_hand() {
+    let (x, n) = (counted(&[2, 4]), 4_usize);
+    assert_eq!(x.reshape(&[n, 2]).shape(), [4, 2]);
+    assert_eq!(x.reshape(&[2, -1]).shape(), [2, 4]);
+    assert_eq!(x.reshape([n as i64, -1]).shape(), [4, 2]);
+    assert_eq!(x.reshape(counted(&[4, 2]).shape()).shape(), [4, 2]);
+    assert_eq!(x.view(&vec![8_usize]).unflatten(0, &[n, 2]).shape(), [4, 2]);
+    assert_eq!(x.unsqueeze(0).expand(&[3, -1, -1]).shape(), [3, 2, 4]);
+    assert_eq!(x.select(0, 0).expand(x.shape()).shape(), [2, 4]);
+    assert_eq!(x.select(0, 0).broadcast_to(&[n, 4]).to_vec::<i64>().len(), 16);
+    assert!(x.try_reshape(&[usize::MAX]).is_err());
 }
