@@ -32,6 +32,7 @@ pub(crate) fn part(figure: &Figure) -> Map<String, Value> {
     let (width, height) = figure.size;
     let mut view = Map::from_iter([("width".to_owned(), json!(width)), ("height".to_owned(), json!(height))]);
     match &figure.layers[..] {
+        [only] if crate::draw::is_numbered(figure, only) => drop(view.insert("layer".into(), json!([layer(figure, only, None), numbers(figure)]))),
         [only] => view.extend(layer(figure, only, None)),
         layers => {
             let layers: Vec<Value> = layers.iter().enumerate().map(|(at, drawn)| Value::Object(layer(figure, drawn, Some(at)))).collect();
@@ -127,6 +128,17 @@ fn layer(figure: &Figure, drawn: &Drawn, at: Option<usize>) -> Map<String, Value
     layer.insert("mark".into(), mark(figure, drawn));
     layer.insert("encoding".into(), Value::Object(encoding(figure, drawn)));
     layer
+}
+
+/// The numbers in the cells of a heat map.
+fn numbers(figure: &Figure) -> Value {
+    let encoding = json!({
+        "x": axis(&figure.x, false, true),
+        "y": axis(&figure.y, false, false),
+        "text": { "field": COLOUR, "type": "quantitative" },
+        "color": { "condition": { "test": format!("datum.{COLOUR} < {}", crate::draw::light_from(figure)), "value": "#ffffff" }, "value": "#30343a" },
+    });
+    json!({ "mark": { "type": "text", "fontSize": 10.5 }, "encoding": encoding })
 }
 
 fn mark(figure: &Figure, drawn: &Drawn) -> Value {

@@ -155,8 +155,15 @@ impl Chart {
         (self.width.unwrap_or(natural.0).clamp(SIDES.0, SIDES.1), self.height.unwrap_or(natural.1).clamp(SIDES.0, SIDES.1))
     }
 
+    /// With this size where it has none of its own.
+    pub(crate) fn or_size(mut self, (width, height): (f64, f64)) -> Self {
+        self.width = self.width.or(Some(width));
+        self.height = self.height.or(Some(height));
+        self
+    }
+
     /// Looks at the frame and decides all that was left open.
-    fn figure(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn figure(&self) -> Result<Figure, PlotError> {
         Draft::of(self)?.decide()
     }
 

@@ -9,6 +9,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod beside;
 mod chart;
 mod draft;
 mod error;
@@ -19,6 +20,7 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 
+pub use beside::{Charts, charts};
 pub use chart::{Chart, plot};
 pub use error::PlotError;
 pub use grid::{ImagesGrid, images};

@@ -125,7 +125,8 @@ impl Picture {
         self.0.as_ref().ok().map(|shown| (shown.width, shown.height))
     }
 
-    pub(crate) fn failed(error: PlotError) -> Self {
+    /// What is shown instead of a picture: the sentence that says why there is none.
+    pub fn failed(error: PlotError) -> Self {
         Self(Err(error))
     }
 

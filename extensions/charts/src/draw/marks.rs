@@ -1,6 +1,6 @@
 //! The marks of one layer in one panel.
-use super::canvas::{Canvas, Rgb};
-use super::{BAR_SHARE, Frame, bar_width, colour_of, point_radius};
+use super::canvas::{Align, Canvas, INK, Rgb, Style};
+use super::{BAR_SHARE, Frame, LABEL, bar_width, colour_of, point_radius};
 use crate::figure::{Drawn, Figure, Mark, Row};
 
 /// Draws the rows of a panel.
@@ -13,7 +13,12 @@ pub fn draw(canvas: &mut Canvas, figure: &Figure, drawn: &Drawn, panel: usize, f
         Mark::Bar if drawn.lying => rows.iter().for_each(|row| lying_bar(canvas, figure, drawn, row, frame)),
         Mark::Bar => rows.iter().for_each(|row| bar(canvas, figure, drawn, row, frame)),
         Mark::Histogram => rows.iter().for_each(|row| interval(canvas, figure, row, frame)),
-        Mark::Heatmap => rows.iter().for_each(|row| cell(canvas, figure, row, frame)),
+        Mark::Heatmap => {
+            rows.iter().for_each(|row| cell(canvas, figure, row, frame));
+            if super::is_numbered(figure, drawn) {
+                rows.iter().for_each(|row| number(canvas, figure, row, frame));
+            }
+        }
     }
 }
 
@@ -86,6 +91,13 @@ fn interval(canvas: &mut Canvas, figure: &Figure, row: &Row, frame: &Frame) {
     let gap = if to - from > 4.0 { 0.5 } else { 0.0 };
     let ends = [frame.y(&figure.y.scale, row.base), frame.y(&figure.y.scale, row.y)];
     canvas.rect([from + gap, to - gap], ends, colour_of(figure, row.colour), 1.0);
+}
+
+/// What a cell stands for, in its middle.
+fn number(canvas: &mut Canvas, figure: &Figure, row: &Row, frame: &Frame) {
+    let (x, y) = place(figure, row, frame);
+    let ink = if row.colour < super::light_from(figure) { Rgb(0xff, 0xff, 0xff) } else { INK };
+    canvas.text(&format!("{}", row.colour), (x, y + LABEL * 0.35), Style::new(LABEL, Align::Centre, ink));
 }
 
 fn cell(canvas: &mut Canvas, figure: &Figure, row: &Row, frame: &Frame) {

@@ -101,6 +101,25 @@ pub fn is_upward(figure: &Figure, band: f64) -> bool {
     }
 }
 
+/// Smallest cell of a heat map that a number is written in.
+const NUMBERED: (f64, f64) = (20.0, 13.0);
+
+/// Whether a heat map's cells say their numbers: whole ones (counts), where there is room for them.
+pub fn is_numbered(figure: &Figure, drawn: &Drawn) -> bool {
+    let bands = (figure.x.scale.band().unwrap_or(0.0) * figure.size.0, figure.y.scale.band().unwrap_or(0.0) * figure.size.1);
+    let fits = |row: &crate::figure::Row| row.colour.fract() == 0.0 && text_width(&format!("{}", row.colour), LABEL) + 4.0 <= bands.0;
+    let counted = drawn.mark == crate::figure::Mark::Heatmap && matches!(figure.colour, Colour::Number { .. }) && figure.facet.is_none();
+    counted && bands.0 >= NUMBERED.0 && bands.1 >= NUMBERED.1 && drawn.rows.iter().all(fits)
+}
+
+/// The value from which on a heat map's colours are light, so that what is written on them is dark.
+pub fn light_from(figure: &Figure) -> f64 {
+    match &figure.colour {
+        Colour::Number { low, high, .. } => low + (high - low) * 0.6,
+        _ => f64::INFINITY,
+    }
+}
+
 /// Draws the figure.
 pub fn figure(figure: &Figure) -> Result<DynamicImage, DrawError> {
     let layout = Layout::of(figure);
