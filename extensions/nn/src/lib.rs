@@ -29,7 +29,7 @@ pub mod optim;
 
 pub use error::NnError;
 pub use files::{npy, safetensors};
-pub use fit::{End, Epoch, Evaluation, Fit, History, Loss, evaluate, fit, predict};
+pub use fit::{End, Epoch, Evaluation, Fit, History, Loss, evaluate, evaluate_with, fit, predict};
 pub use summary::{Summary, summary, summary_with};
 
 /// `ochre::nn`: layers and losses.

@@ -13,8 +13,7 @@ impl Steps {
         Self {
             #[cfg(feature = "cells")]
             bar: (!quiet).then(|| {
-                // The first `next` begins the bar.
-                let mut bar = ochre_runtime::progress(0..total).label(label);
+                let mut bar = ochre_runtime::progress(0..total).label(label).at_once();
                 bar.next();
                 bar
             }),

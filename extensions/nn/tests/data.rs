@@ -147,6 +147,35 @@ fn changes_for_pictures_are_refused_elsewhere() {
 }
 
 #[test]
+fn the_order_in_which_changes_are_named_is_nothing_and_none_is_named_twice() {
+    let data = small_pictures(8);
+    let one = Loader::new(&data).random_flip().random_crop(1).normalize(&[0.5; 3], &[0.25; 3]);
+    let other = Loader::new(&data).normalize(&[0.5; 3], &[0.25; 3]).random_crop(1).random_flip();
+    assert_eq!(only_batch(&one).to_vec::<f32>(), only_batch(&other).to_vec::<f32>());
+    type Twice = fn(Loader) -> Loader;
+    let calls: [(&str, Twice); 3] = [("random_flip", |l| l.random_flip()), ("random_crop", |l| l.random_crop(2)), ("normalize", |l| l.normalize(&[0.0; 3], &[1.0; 3]))];
+    for (name, again) in calls {
+        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(again(one.clone())))).expect_err("it is refused");
+        let text = refused.downcast_ref::<String>().cloned().unwrap_or_default();
+        assert!(text.contains(name) && text.contains("said before"), "{text}");
+    }
+}
+
+#[test]
+fn batches_go_through_functions_of_ones_own() {
+    let data = counted(6);
+    let loader = Loader::new(&data).batch(4).map(|x| x * 10.0).map(|x| x + 1.0);
+    let seen: Vec<Vec<f32>> = loader.pass(0).map(|(x, _)| x.to_vec::<f32>()).collect();
+    assert_eq!(seen, [vec![1.0, 11.0, 21.0, 31.0], vec![41.0, 51.0]]);
+    let identity = ochre_nn::nn::Lambda::new("identity", Tensor::clone);
+    assert_eq!(ochre_nn::predict(&identity, &loader).to_vec::<f32>(), seen.concat(), "what is judged goes through them, too");
+    let pictures = Loader::new(&small_pictures(4)).normalize(&[0.5; 3], &[0.5; 3]).map(|x| x.flatten(1, -1));
+    assert_eq!(only_batch(&pictures).shape(), [4, 60]);
+    let error = Loader::new(&data).map(|x| x.narrow(0, 0, 1)).pass(0).try_next().expect("a batch or an error").err().expect("an error");
+    assert!(error.to_string().contains("map: of 6 samples") && error.to_string().contains("[1, 1]"), "{error}");
+}
+
+#[test]
 fn nothing_is_a_source_of_nothing() {
     assert!(().loader(4, None).is_none() && None::<Loader>.loader(4, None).is_none());
     assert_eq!(counted(5).loader(2, None).map(|l| l.len()), Some(3));

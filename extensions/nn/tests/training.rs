@@ -2,7 +2,7 @@
 use ochre_nn::data::{Dataset, Loader};
 use ochre_nn::nn::{self, Module};
 use ochre_nn::optim::{AdamW, Schedule, Sgd};
-use ochre_nn::{End, Fit, Loss, NnError, evaluate, fit, predict, safetensors, summary};
+use ochre_nn::{End, Fit, Loss, NnError, evaluate, evaluate_with, fit, predict, safetensors, summary};
 use ochre_tensors::{DType, Tensor, manual_seed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -341,4 +341,96 @@ fn dropout_drops_in_training_only() {
     assert!((2_200..2_800).contains(&zeros) && (y.mean().item() - 1.0).abs() < 0.05, "{zeros}");
     layer.eval();
     assert_eq!(layer.forward(&x).to_vec::<f32>(), x.to_vec::<f32>());
+}
+
+/// `y = x w + 0.25` and samples of it.
+fn line(count: usize) -> Dataset {
+    let x = Tensor::randn(&[count, 3]);
+    let y = x.matmul(&Tensor::from_vec(vec![1.0f32, -2.0, 0.5], &[3, 1])) + 0.25;
+    Dataset::new(&x, &y)
+}
+
+#[test]
+fn the_loss_follows_the_targets() {
+    let _turn = seeded(20);
+    let data = line(200);
+    let model = nn::Linear::new(3, 1);
+    let history = fit(&model, &data, &data, Fit { epochs: 60, rate: 0.05, ..Fit::default() });
+    assert!(history.epochs[0].loss > 0.5 && history.last().is_some_and(|e| e.loss < 1e-2), "{history}");
+    assert!(evaluate(&model, &data).loss < 1e-2);
+    let above = Dataset::new(&data.inputs(), &data.targets().gt(0.25));
+    let judge = nn::Linear::new(3, 1);
+    let history = fit(&judge, &above, &above, Fit { epochs: 60, rate: 0.05, ..Fit::default() });
+    assert!(history.last().and_then(|e| e.accuracy) > Some(0.97), "truths are learnt by their cross-entropy: {history}");
+    assert_eq!(evaluate(&judge, &above).accuracy, history.last().and_then(|e| e.validation_accuracy));
+}
+
+/// What a call says when it panics.
+fn said(call: impl FnOnce()) -> String {
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).expect_err("it is refused");
+    panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default()
+}
+
+#[test]
+fn a_training_that_would_learn_nothing_is_refused() {
+    let _turn = seeded(21);
+    let data = line(40);
+    let model = nn::Linear::new(3, 1);
+    let text = said(|| drop(fit(&model, &data, &(), Fit { loss: Loss::CrossEntropy { smoothing: 0.0 }, ..Fit::default() })));
+    assert!(text.contains("Loss::Mse") && text.contains("Loss::BinaryCrossEntropy") && text.contains("[40, 1]"), "{text}");
+    let mut before = AdamW::new(&model, 0.1);
+    model.to_dtype(DType::F64);
+    let doubled = Dataset::new(&data.inputs().to_dtype(DType::F64), &data.targets().to_dtype(DType::F64));
+    let text = said(|| drop(fit(&model, &doubled, &(), Fit { optimizer: Some(&mut before), ..Fit::default() })));
+    assert!(text.contains("none of the model's parameters") && text.contains("make it after `.to_device"), "{text}");
+    let text = said(|| drop(fit(&nn::Relu, &data, &(), Fit::default())));
+    assert!(text.contains("the model has no parameters"), "{text}");
+    let mut after = AdamW::new(&model, 0.1);
+    let history = fit(&model, &doubled, &(), Fit { epochs: 20, optimizer: Some(&mut after), ..Fit::default() });
+    assert!(history.last().is_some_and(|e| e.loss < history.epochs[0].loss / 4.0), "{history}");
+}
+
+#[test]
+fn what_is_judged_is_what_was_learnt() {
+    let _turn = seeded(22);
+    let data = line(200);
+    let above = Dataset::new(&data.inputs(), &data.targets().gt(0.25).to_dtype(DType::F32));
+    let judge = nn::Linear::new(3, 1);
+    let history = fit(&judge, &above, &above, Fit { epochs: 40, rate: 0.05, loss: Loss::BinaryCrossEntropy, ..Fit::default() });
+    let judged = evaluate_with(&judge, &above, &Loss::BinaryCrossEntropy);
+    let last = history.last().expect("an epoch");
+    assert_eq!((Some(judged.loss), judged.accuracy), (last.validation_loss, last.validation_accuracy));
+    assert_eq!(judged.wrong().len(), judged.predictions.len() - (judged.accuracy.expect("right and wrong") * 200.0).round() as usize);
+    let absolute = evaluate_with(&judge, &above, &Loss::L1);
+    let own = evaluate_with(&judge, &above, &Loss::Custom(Box::new(|a, b| (a - b).abs().mean())));
+    assert!((absolute.loss - own.loss).abs() < 1e-6 && absolute.loss != judged.loss && own.accuracy.is_none());
+}
+
+#[test]
+fn classes_are_judged_one_by_one() {
+    let judged = ochre_nn::Evaluation { loss: 0.5, accuracy: Some(0.75), predictions: Tensor::from_slice(&[0i64, 1, 1, 0]), targets: Tensor::from_slice(&[0i64, 1, 0, 0]), classes: vec!["no".into(), "yes".into(), "unseen".into()] };
+    assert_eq!(judged.accuracies(), [Some(2.0 / 3.0), Some(1.0), None]);
+    assert_eq!((judged.class(1), judged.class(7), judged.wrong()), ("yes".into(), "7".into(), vec![2]));
+}
+
+#[test]
+fn layers_are_made_of_tensors_and_schedules_of_shares() {
+    let weight = Tensor::from_vec(vec![1.0f32, 2.0, 3.0, 4.0], &[2, 2]);
+    let linear = nn::Linear::from_tensors(&weight, Some(&Tensor::from_slice(&[10.0f32, 20.0])));
+    assert_eq!(linear.forward(&Tensor::ones(&[1, 2])).to_vec::<f32>(), [13.0, 27.0]);
+    let table = nn::Embedding::from_tensor(&weight);
+    assert_eq!(table.forward(&Tensor::from_slice(&[1i64, 0])).to_vec::<f32>(), [3.0, 4.0, 1.0, 2.0]);
+    let twice = nn::Residual::new(nn::Linear::from_tensors(&weight, None)).shortcut(nn::Linear::from_tensors(&weight, None));
+    assert_eq!(twice.forward(&Tensor::ones(&[1, 2])).to_vec::<f32>(), [6.0, 14.0]);
+    let table = ochre_nn::summary_with(&nn::Embedding::new(5, 3), &Tensor::from_slice(&[0i64, 4]));
+    assert_eq!((table.output.as_slice(), table.parameters), ([2, 3].as_slice(), 15));
+    let (usual, early) = (Schedule::one_cycle(), Schedule::one_cycle_with(0.1));
+    let top = |schedule: &Schedule| (0..100).max_by(|&a, &b| schedule.factor(a, 100, 10).total_cmp(&schedule.factor(b, 100, 10)));
+    assert!(top(&early) < top(&usual) && top(&early) <= Some(11), "{:?} {:?}", top(&early), top(&usual));
+    let x = Tensor::from_slice(&[3.0f32, -4.0]).requires_grad();
+    (&x * &x).sum().backward();
+    ochre_tensors::clip_grad_value(&[&x], 7.0);
+    assert_eq!(x.grad().map(|g| g.to_vec::<f32>()), Some(vec![6.0, -7.0]));
+    let outside = ochre_tensors::no_grad(|| ((&x * 2.0).tracks_gradients(), ochre_tensors::enable_grad(|| (&x * 2.0).tracks_gradients())));
+    assert_eq!(outside, (false, true));
 }

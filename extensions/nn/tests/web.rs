@@ -92,6 +92,20 @@ fn a_file_is_fetched_once() {
 }
 
 #[test]
+fn an_addresss_query_goes_with_it_and_is_not_told() {
+    let (port, asked) = server();
+    let cache = tempfile::tempdir().expect("a folder");
+    let signed = |name: &str| format!("http://127.0.0.1:{port}/{name}?sv=2024-11-04&sr=b&sig=s%2Bcret%3D#top");
+    let path = fetched(&signed("set/a.bin"), cache.path(), None).expect("fetched");
+    assert!(path.ends_with("/a.bin"), "{path}");
+    assert_eq!(asked.lock().expect("a list").clone(), ["GET /set/a.bin?sv=2024-11-04&sr=b&sig=s%2Bcret%3D HTTP/1.1"]);
+    for name in ["missing.bin", "cut.bin"] {
+        let error = fetched(&signed(name), cache.path(), None).expect_err("an error");
+        assert!(error.contains(name) && !error.contains("cret"), "a signature is not told: {error}");
+    }
+}
+
+#[test]
 fn the_environments_proxy_is_used() {
     let (port, asked) = server();
     let cache = tempfile::tempdir().expect("a folder");

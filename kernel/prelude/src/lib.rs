@@ -14,13 +14,14 @@ pub use ochre_frames::{FrameTensorError, FrameTensors, Nulls, columns, rows};
 pub use ochre_logging::run;
 pub use ochre_ml::{Score, Setting, Space, Sweep, Trial, TrialEnd, TrialOutcome, ml, sweep};
 pub use ochre_nn::{
-    End, Epoch, Evaluation, Fit, History, Loss, NnError, Summary, data, evaluate, fit, nn, npy, onnx, optim, predict, safetensors, summary, summary_with,
+    End, Epoch, Evaluation, Fit, History, Loss, NnError, Summary, data, evaluate, evaluate_with, fit, nn, npy, onnx, optim, predict, safetensors, summary, summary_with,
 };
 pub use ochre_stores::{Blob, BlobReader, BlobWriter, Listing, Secret, Store, StoreError, cloud_options, secret, store};
 pub use ochre_tensors::{
-    ConvOptions, DType, Device, Padding, PoolOptions, Slice, Tensor, TensorError, clip_grad_norm, clip_grad_value, cuda, enable_grad, functional, manual_seed, no_grad,
+    Buffer, ConvOptions, DType, Device, Element, Layout, Number, Operand, Padding, PoolOptions, Raw, Scalar, Scaling, Size, Sizes, Slice, Tensor, TensorError,
+    clip_grad_norm, clip_grad_value, cuda, enable_grad, functional, manual_seed, no_grad, s,
 };
-pub use ochre_plots::{Chart, ImagesGrid, Picture, PlotError, ToPicture, image, images, plot};
+pub use ochre_plots::{Chart, Charts, ImagesGrid, Picture, PlotError, ToPicture, charts, image, images, plot};
 
 // The crates under their own names. `ochre::image` is both a function (above) and the crate.
 pub use {anyhow, base64, chrono, futures, ::image, itertools, polars, rand, rayon, regex, serde, serde_json, thiserror, tokio};

@@ -51,6 +51,15 @@ impl<I> Progress<I> {
         self
     }
 
+    /// Shows the bar now, before the first item and however quick it is: what the loop shows stands below it.
+    pub fn at_once(mut self) -> Self {
+        self.begin();
+        if let Some(bar) = self.bar.as_ref().filter(|bar| bar.outer.is_none()) {
+            bar.paint(&mut bar.face());
+        }
+        self
+    }
+
     #[cold]
     fn begin(&mut self) {
         self.bar = Some(Bar::begin(std::mem::take(&mut self.label), self.total));

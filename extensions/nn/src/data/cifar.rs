@@ -4,6 +4,7 @@ use super::dataset::Dataset;
 use super::fetch::local;
 use crate::bridge::tensor;
 use crate::error::{NnError, Result};
+use crate::summary::grouped;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,9 @@ impl Cifar10 {
 
 impl std::fmt::Display for Cifar10 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CIFAR-10: training {}, test {}", self.train, self.test)
+        let [inputs, targets] = self.train.kinds();
+        writeln!(f, "CIFAR-10: {} samples for training and {} for testing: inputs {inputs}, targets {targets}", grouped(self.train.len()), grouped(self.test.len()))?;
+        write!(f, "classes: {}", self.classes().join(", "))
     }
 }
 

@@ -2,7 +2,8 @@
 use crate::bridge::copy;
 use crate::error::{NnError, Result};
 use crate::random::Random;
-use ochre_tensors::{Device, Tensor};
+use crate::summary::grouped;
+use ochre_tensors::{DType, Device, Tensor};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -146,6 +147,16 @@ impl Dataset {
         Self { inputs: self.inputs.to_device(device), targets: self.targets.to_device(device), ..self.clone() }
     }
 
+    /// The type of the targets.
+    pub(crate) fn dtype_of_targets(&self) -> DType {
+        self.targets.dtype()
+    }
+
+    /// The type of the inputs as batches have them.
+    pub(crate) fn dtype_of_inputs(&self) -> DType {
+        if self.inputs.rank() == 4 && self.inputs.dtype() == DType::U8 { DType::F32 } else { self.inputs.dtype() }
+    }
+
     /// Where the stored row of sample `i` is.
     pub(super) fn row(&self, i: usize) -> usize {
         match &self.rows {
@@ -171,10 +182,21 @@ pub(super) fn index(rows: &[usize], device: &Device) -> Tensor {
     if *device == Device::Cpu { on_cpu } else { on_cpu.to_device(device) }
 }
 
+impl Dataset {
+    /// What a sample is: type and shape of its input, and of its target.
+    pub(crate) fn kinds(&self) -> [String; 2] {
+        let one = |t: &Tensor| match &t.shape()[1..] {
+            [] => t.dtype().to_string(),
+            shape => format!("{} {shape:?}", t.dtype()),
+        };
+        [one(&self.inputs), one(&self.targets)]
+    }
+}
+
 impl std::fmt::Display for Dataset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let one = |t: &Tensor| format!("{} {:?}", t.dtype(), &t.shape()[1..]);
-        write!(f, "{} samples: inputs {}, targets {}", self.len(), one(&self.inputs), one(&self.targets))?;
+        let [inputs, targets] = self.kinds();
+        write!(f, "{} samples: inputs {inputs}, targets {targets}", grouped(self.len()))?;
         if self.classes.is_empty() { Ok(()) } else { write!(f, "; classes {}", self.classes.join(", ")) }
     }
 }

@@ -18,7 +18,7 @@ pub fn set_fetch(fetch: Fetch) {
 /// # Errors
 /// The address cannot be fetched, or there is nobody who could.
 pub fn local(place: &str) -> Result<PathBuf> {
-    let failed = |problem: String| NnError::Fetch { address: place.to_owned(), problem };
+    let failed = |problem: String| NnError::Fetch { address: place.split_once('?').map_or(place, |(named, _)| named).to_owned(), problem };
     match place.split_once("://") {
         None => Ok(home(place)),
         Some(("file", path)) => Ok(PathBuf::from(path)),

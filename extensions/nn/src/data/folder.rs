@@ -28,7 +28,7 @@ pub(super) fn cifar_of_pictures(path: &Path) -> Result<Cifar10> {
 }
 
 #[cfg(feature = "pictures")]
-pub use decoded::{from_image, to_image};
+pub use decoded::{from_image, picture, to_image};
 #[cfg(feature = "pictures")]
 use decoded::read;
 #[cfg(feature = "pictures")]
@@ -38,7 +38,7 @@ pub(super) use decoded::cifar_of_pictures;
 mod decoded {
     use super::super::archive::walk;
     use super::super::cifar::CIFAR10_CLASSES;
-    use super::{Cifar10, Dataset, NnError, Path, Result};
+    use super::{Cifar10, Dataset, NnError, Path, Result, local};
     use crate::bridge::{buffer, tensor};
     use image::{DynamicImage, RgbImage};
     use ochre_tensors::{Buffer, DType, Tensor};
@@ -169,6 +169,17 @@ mod decoded {
             if for_test { test.push(one) } else { train.push(one) }
         }
         Ok(Cifar10 { train: dataset(&train, &names)?, test: dataset(&test, &names)? })
+    }
+
+    /// A picture file (PNG, JPEG, BMP, GIF, WebP) as a tensor `[3, H, W]` of u8, from a path or an address.
+    ///
+    /// # Errors
+    /// It cannot be found, or is no picture that can be decoded.
+    pub fn picture(path_or_url: &str) -> Result<Tensor> {
+        let path = local(path_or_url)?;
+        let bytes = std::fs::read(&path).map_err(|e| NnError::file("reading", &path, e))?;
+        let decoded = image::load_from_memory(&bytes).map_err(|e| NnError::format(path.display(), format!("it is no picture that can be decoded ({e})")))?;
+        Ok(from_image(&decoded))
     }
 
     /// A picture as a tensor `[3, H, W]` of u8 (transparency is left out).

@@ -81,31 +81,46 @@ impl Loader {
         self.with(|p| p.device = Some(*device))
     }
 
-    /// One more change to the pictures.
+    /// One more change to the inputs; in which order they are made, [`Transform`] says.
+    ///
+    /// # Panics
+    /// It is a second one of its kind, but for `Map`.
+    #[track_caller]
     pub fn transform(self, transform: Transform) -> Self {
+        let name = transform.name();
+        let second = self.plan.transforms.iter().any(|t| t.name() == name && !matches!(t, Transform::Map(_)));
+        assert!(!second, "Loader: `{name}` was said before: a loader takes one of each kind");
         self.with(|p| p.transforms.push(transform))
     }
 
     /// Half of the pictures are mirrored, each time others.
+    #[track_caller]
     pub fn random_flip(self) -> Self {
         self.transform(Transform::Flip { probability: 0.5 })
     }
 
     /// Pictures are moved by up to `padding` pixels; zeros come in.
+    #[track_caller]
     pub fn random_crop(self, padding: usize) -> Self {
         self.transform(Transform::Crop { padding })
     }
 
     /// `(x - mean) / std` for each channel.
+    #[track_caller]
     pub fn normalize(self, mean: &[f32], std: &[f32]) -> Self {
         self.transform(Transform::Normalize { mean: mean.to_vec(), std: std.to_vec() })
+    }
+
+    /// The inputs of each batch go through a function, last: `.map(|x| x.log1p())`. Also where data are judged.
+    pub fn map(self, change: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static) -> Self {
+        self.transform(Transform::Map(Arc::new(change)))
     }
 
     /// The same data as they are judged: in their order, all of them, without random changes.
     pub(crate) fn plain(&self) -> Self {
         self.clone().with(|p| {
             (p.shuffle, p.drop_last) = (None, false);
-            p.transforms.retain(|t| matches!(t, Transform::Normalize { .. }));
+            p.transforms.retain(|t| matches!(t, Transform::Normalize { .. } | Transform::Map(_)));
         })
     }
 
@@ -203,13 +218,13 @@ impl Plan {
             let pictures = inputs.rank() == 4 && inputs.dtype() == DType::U8;
             let targets = targets.index_select(0, &index(rows, &targets.device()));
             if inputs.device() == Device::Cpu && (pictures || !recipe.is_empty()) {
-                return Ok((recipe.batch(inputs, rows, random)?, targets));
+                return Ok((recipe.mapped(recipe.batch(inputs, rows, random)?)?, targets));
             }
             let mut batch = inputs.index_select(0, &index(rows, &inputs.device()));
             if pictures {
                 batch = batch.to_dtype(DType::F32) / 255.0;
             }
-            Ok((recipe.on_device(&batch, random)?, targets))
+            Ok((recipe.mapped(recipe.on_device(&batch, random)?)?, targets))
         })
     }
 }

@@ -4,16 +4,36 @@ use crate::error::{NnError, Result};
 use crate::random::Random;
 use ochre_tensors::{Buffer, DType, Raw, Tensor};
 use rayon::prelude::*;
+use std::sync::Arc;
 
-/// A change to a picture `[C, H, W]`.
-#[derive(Clone, Debug, PartialEq)]
+/// A change to a picture `[C, H, W]`, or to a whole batch. Whatever order they were named in, a picture is mirrored, then cut, then normalised; then
+/// the batch goes through what `Map` says. Of the first three a loader takes one each.
+#[derive(Clone)]
 pub enum Transform {
     /// Left and right change places with this probability.
     Flip { probability: f64 },
     /// Zeros are added on all sides, and a window of the old size is cut out somewhere.
     Crop { padding: usize },
-    /// `(x - mean) / std` for each channel, after all other changes.
+    /// `(x - mean) / std` for each channel.
     Normalize { mean: Vec<f32>, std: Vec<f32> },
+    /// Anything else: gets the inputs of a batch, `[N, …]`, and gives those that the model is to see. Several are applied in their order; they are
+    /// also applied where data are judged.
+    Map(Map),
+}
+
+/// What [`Transform::Map`] does.
+pub type Map = Arc<dyn Fn(&Tensor) -> Tensor + Send + Sync>;
+
+impl Transform {
+    /// Its name, as the loader's method has it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Flip { .. } => "random_flip",
+            Self::Crop { .. } => "random_crop",
+            Self::Normalize { .. } => "normalize",
+            Self::Map(_) => "map",
+        }
+    }
 }
 
 /// What happens to one picture of a batch.
@@ -24,11 +44,12 @@ struct Change {
 }
 
 /// A list of changes in one piece.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Recipe {
     pub flip: f64,
     pub crop: usize,
     pub normal: Option<(Vec<f32>, Vec<f32>)>,
+    pub maps: Vec<Map>,
 }
 
 impl Recipe {
@@ -39,11 +60,23 @@ impl Recipe {
                 Transform::Flip { probability } => recipe.flip = *probability,
                 Transform::Crop { padding } => recipe.crop = *padding,
                 Transform::Normalize { mean, std } => recipe.normal = Some((mean.clone(), std.clone())),
+                Transform::Map(map) => recipe.maps.push(map.clone()),
             }
         }
         recipe
     }
 
+    /// The inputs of a batch as the model sees them: whatever the user does with them, last.
+    pub fn mapped(&self, inputs: Tensor) -> Result<Tensor> {
+        let count = inputs.shape().first().copied();
+        let mapped = self.maps.iter().fold(inputs, |inputs, map| map(&inputs));
+        if mapped.shape().first().copied() == count {
+            return Ok(mapped);
+        }
+        Err(NnError::Data(format!("map: of {} samples it makes a tensor of shape {:?}: the first dimension has to stay", count.unwrap_or(0), mapped.shape())))
+    }
+
+    /// Whether pictures stay as they are.
     pub fn is_empty(&self) -> bool {
         self.flip == 0.0 && self.crop == 0 && self.normal.is_none()
     }
@@ -174,7 +207,7 @@ mod tests {
             let on_cores = recipe.batch(&pictures, &rows, &Random::new(7)).expect("a batch").to_vec::<f32>();
             let stored = pictures.flip(&[0]).to_dtype(DType::F32) / 255.0;
             let by_operations = recipe.on_device(&stored, &Random::new(7)).expect("a batch").to_vec::<f32>();
-            assert!(on_cores.iter().zip(&by_operations).all(|(a, b)| (a - b).abs() < 1e-5), "{list:?}");
+            assert!(on_cores.iter().zip(&by_operations).all(|(a, b)| (a - b).abs() < 1e-5), "{:?}", list.iter().map(Transform::name).collect::<Vec<_>>());
         }
     }
 }

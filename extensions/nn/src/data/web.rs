@@ -11,13 +11,16 @@ use url::Url;
 
 /// Downloads into a file; a cut download leaves nothing behind.
 pub fn download(address: &str, file: &Path) -> Result<()> {
-    let failed = |problem: String| NnError::Fetch { address: address.to_owned(), problem };
+    // What follows the path may be a signature, which is nobody's business.
+    let named = address.split_once('?').map_or(address, |(named, _)| named);
+    let failed = |problem: String| NnError::Fetch { address: named.to_owned(), problem };
     let url = Url::parse(address).map_err(|e| failed(format!("it is no address ({e})")))?;
+    let shown = |problem: String| url.query().filter(|query| !query.is_empty()).map_or(problem.clone(), |query| problem.replace(query, "…"));
     // A thread of its own: the cell's may be inside a runtime, where another cannot be waited for.
     let done = std::thread::scope(|scope| scope.spawn(|| fetch(&url, file)).join());
     match done {
         Ok(done) => done.map_err(|e| match e {
-            Trouble::Http(problem) => failed(problem),
+            Trouble::Http(problem) => failed(shown(problem)),
             Trouble::Other(error) => error,
         }),
         Err(panic) => std::panic::resume_unwind(panic),
@@ -76,11 +79,11 @@ fn fetch(url: &Url, file: &Path) -> std::result::Result<(), Trouble> {
     })
 }
 
-/// The folder, and the file in it.
+/// The server with the address's query (signatures of shared addresses are in it), which the client keeps for every path; and the path.
 fn split(url: &Url) -> (String, ObjectPath) {
     let mut base = url.clone();
     let path = url.path().trim_start_matches('/').to_owned();
     base.set_path("/");
-    base.set_query(None);
+    base.set_fragment(None);
     (base.to_string(), ObjectPath::from_url_path(&path).unwrap_or_else(|_| ObjectPath::from(path)))
 }

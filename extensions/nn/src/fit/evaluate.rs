@@ -41,6 +41,20 @@ impl Evaluation {
         table
     }
 
+    /// The share of each class's samples that were said right, by the class's number. Empty where there are no classes.
+    pub fn accuracies(&self) -> Vec<Option<f64>> {
+        let share = |(class, row): (usize, &Vec<usize>)| match row.iter().sum::<usize>() {
+            0 => None,
+            samples => Some(row[class] as f64 / samples as f64),
+        };
+        self.confusion().iter().enumerate().map(share).collect()
+    }
+
+    /// The name of a class, or its number where it has no name.
+    pub fn class(&self, number: i64) -> String {
+        usize::try_from(number).ok().and_then(|n| self.classes.get(n).cloned()).unwrap_or_else(|| number.to_string())
+    }
+
     /// Which samples were said wrong.
     pub fn wrong(&self) -> Vec<usize> {
         if self.accuracy.is_none() || self.predictions.shape() != self.targets.shape() {
@@ -65,16 +79,24 @@ impl std::fmt::Display for Evaluation {
     }
 }
 
-/// Judges a model on a data set or a loader: by the cross-entropy where targets are classes, else by the mean squared difference. A loader's
-/// shuffling and random changes are left out, its normalising is not.
+/// Judges a model on a data set or a loader, by the loss that `fit` takes by itself: the cross-entropy where targets are classes, the mean squared
+/// difference where they are numbers. After training with another loss say [`evaluate_with`]. A loader's shuffling and random changes are left out,
+/// its normalising is not.
 ///
 /// # Panics
 /// The model does not take the data.
 #[track_caller]
 pub fn evaluate(model: &dyn Module, data: &dyn Source) -> Evaluation {
-    let loader = required(data, BATCH);
-    let classes = matches!(loader.data().targets().dtype(), DType::I64 | DType::I32 | DType::U8);
-    evaluate_with(model, &loader, &if classes { Loss::default() } else { Loss::Mse })
+    evaluate_with(model, data, &Loss::Auto)
+}
+
+/// [`evaluate`] by another loss, the one that `fit` made small: `evaluate_with(&model, &test, &Loss::BinaryCrossEntropy)`.
+///
+/// # Panics
+/// The model does not take the data, or the loss does not take its outputs.
+#[track_caller]
+pub fn evaluate_with(model: &dyn Module, data: &dyn Source, loss: &Loss) -> Evaluation {
+    judge(model, &required(data, BATCH), loss)
 }
 
 #[track_caller]
@@ -82,9 +104,10 @@ fn required(data: &dyn Source, batch: usize) -> Loader {
     data.loader(batch, None).map(|l| l.plain()).unwrap_or_else(|| panic!("there are no data: give a data set or a loader"))
 }
 
-/// Judges a model by a loss.
 #[track_caller]
-pub(super) fn evaluate_with(model: &dyn Module, loader: &Loader, loss: &Loss) -> Evaluation {
+pub(super) fn judge(model: &dyn Module, loader: &Loader, loss: &Loss) -> Evaluation {
+    let by_targets = Loss::Auto.decided(loader.data().dtype_of_targets());
+    let loss = if matches!(loss, Loss::Auto) { &by_targets } else { loss };
     in_use(model, || {
         let device = device_of(model);
         let mut meter = Meter::default();

@@ -1,4 +1,5 @@
 //! What a training was like: a row for each epoch, and how it ended.
+use ochre_tensors::Device;
 
 /// One pass over the training data.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +53,8 @@ pub struct History {
     pub restored: Option<usize>,
     /// How many epochs were asked for.
     pub(crate) wanted: usize,
+    /// Where it was computed.
+    pub(crate) device: Device,
 }
 
 impl History {
@@ -99,7 +102,7 @@ impl History {
             End::Diverged => "ended because the loss is no number any more: a smaller learning rate, or `clip: Some(1.0)`, may help".to_owned(),
         };
         let back = self.restored.map(|n| format!("; the model is that of epoch {n}, the best")).unwrap_or_default();
-        format!("{end}{back}; {:.1} s", self.seconds)
+        format!("{end}{back}; {:.1} s on {}", self.seconds, self.device)
     }
 }
 

@@ -6,7 +6,7 @@ mod meter;
 mod options;
 mod train;
 
-pub use evaluate::{Evaluation, evaluate, predict};
+pub use evaluate::{Evaluation, evaluate, evaluate_with, predict};
 pub use history::{End, Epoch, History};
 pub use loss::Loss;
 pub use options::Fit;

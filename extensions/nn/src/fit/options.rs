@@ -19,7 +19,7 @@ pub struct Fit<'a> {
     pub rate: f64,
     /// How the rate changes (constant).
     pub schedule: Schedule,
-    /// What is to become small (cross-entropy).
+    /// What is to become small (by the targets: cross-entropy of classes, the mean squared difference of numbers; see [`Loss`]).
     pub loss: Loss<'a>,
     /// Gradients longer than this, all together, are shortened to it.
     pub clip: Option<f64>,

@@ -1,5 +1,5 @@
 //! The loop: batches, losses, gradients, steps; what is told meanwhile, and what ends it.
-use super::evaluate::evaluate_with;
+use super::evaluate::judge;
 use super::meter::Meter;
 use super::{End, Epoch, Fit, History};
 use crate::data::{Loader, Source};
@@ -20,7 +20,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// the step that it is at: the model keeps what it has learnt, and the history says so.
 ///
 /// # Panics
-/// The model does not take the data, or the data cannot be loaded.
+/// The model does not take the data, the data cannot be loaded, or the optimiser has none of the model's parameters (it was made before the model
+/// was moved).
 #[track_caller]
 pub fn fit(model: &dyn Module, train: &dyn Source, validation: &dyn Source, mut options: Fit) -> History {
     let device = device_of(model);
@@ -36,8 +37,13 @@ pub fn fit(model: &dyn Module, train: &dyn Source, validation: &dyn Source, mut 
         }
     };
     let base = optimizer.rate();
-    let parameters = optimizer.parameters().into_iter().map(|(_, p)| p).collect();
-    let history = History { epochs: Vec::new(), end: End::Finished, steps: 0, seconds: 0.0, restored: None, wanted: options.epochs };
+    let parameters: Vec<Tensor> = optimizer.parameters().into_iter().map(|(_, p)| p).collect();
+    belongs(&parameters, model);
+    options.loss = options.loss.decided(loader.data().dtype_of_targets());
+    if !options.quiet && parameters.iter().all(|p| p.dtype() == DType::F32) && loader.data().dtype_of_inputs() == DType::F64 {
+        say("fit: the inputs are f64 and the parameters f32, so that all is computed in f64, which is slower: `.to_f32()` makes the inputs f32");
+    }
+    let history = History { epochs: Vec::new(), end: End::Finished, steps: 0, seconds: 0.0, restored: None, wanted: options.epochs, device };
     let mut run = Run { model, loader, validation, optimizer, parameters, base, options, history, begun: Instant::now(), best: None, worse: 0, #[cfg(feature = "cells")] id: next_id(), partial: None };
     let ended = catch_unwind(AssertUnwindSafe(|| run.all()));
     run.optimizer.set_rate(base);
@@ -50,6 +56,16 @@ pub fn fit(model: &dyn Module, train: &dyn Source, validation: &dyn Source, mut 
         run.interrupted();
     }
     run.end()
+}
+
+/// An optimiser learns what it was given: of a model that was moved afterwards that is nothing.
+#[track_caller]
+fn belongs(parameters: &[Tensor], model: &dyn Module) {
+    let own = model.parameters();
+    assert!(!(parameters.is_empty() && own.is_empty()), "fit: the model has no parameters; a type of its own lists what it is made of in `children` (or `slots`)");
+    // A model that lists none may use an optimiser's all the same.
+    let known = own.is_empty() || own.iter().any(|(_, p)| parameters.iter().any(|q| q.same(p)));
+    assert!(known, "fit: the optimiser has none of the model's parameters, so nothing would be learnt: make it after `.to_device(…)` and `.to_dtype(…)`, of the same model");
 }
 
 /// Names the place where this training's table is shown.
@@ -175,7 +191,7 @@ impl Run<'_, '_> {
             return false;
         }
         if let Some(data) = &self.validation {
-            let judged = evaluate_with(self.model, data, &self.options.loss);
+            let judged = judge(self.model, data, &self.options.loss);
             (epoch.validation_loss, epoch.validation_accuracy) = (Some(judged.loss), judged.accuracy);
             points.push(("validation_loss", judged.loss));
             points.extend(judged.accuracy.map(|a| ("validation_accuracy", a)));
