@@ -23,10 +23,11 @@ struct Shown {
     picture: &'static str,
 }
 
-const SHOWN: [Shown; 4] = [
+const SHOWN: [Shown; 5] = [
     Shown { notebook: "01-first-cells.ipynb", view: ".jp-OutputArea-output .vega-embed", picture: "lab.png" },
     Shown { notebook: "02-storage.ipynb", view: ".jp-OutputArea-output img", picture: "lab-02.png" },
     Shown { notebook: "03-runs.ipynb", view: ".jp-OutputArea-output .vega-embed", picture: "lab-03.png" },
+    Shown { notebook: "05-cifar10.ipynb", view: ".jp-OutputArea-output .vega-embed", picture: "lab-05.png" },
     Shown { notebook: "06-digits.ipynb", view: ".jp-OutputArea-output .vega-embed", picture: "lab-06.png" },
 ];
 

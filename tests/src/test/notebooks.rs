@@ -5,6 +5,7 @@ use crate::demo::text;
 use crate::peers::Python;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -76,14 +77,55 @@ fn same_outputs(ours: &Path, theirs: &Path) -> anyhow::Result<()> {
     ensure!(ours.len() == theirs.len(), "{} cells against {}", ours.len(), theirs.len());
     for (number, (a, b)) in ours.iter().zip(&theirs).enumerate() {
         let varies = a["metadata"]["tags"].as_array().is_some_and(|t| t.iter().any(|t| t == "varies"));
+        let (kinds_a, kinds_b) = (kinds(a), kinds(b));
+        let draws = draws(&text(&a["source"]));
         let (a, b) = (shown(a), shown(b));
         ensure!(varies || a == b, "cell {number} shows\n{a}\nunder ochre run, and\n{b}\nunder jupyter execute");
         ensure!(varies || a.is_empty() == b.is_empty(), "cell {number} shows something in one of them only");
+        ensure!(kinds_a == kinds_b, "cell {number} shows {kinds_a:?} under ochre run, and {kinds_b:?} under jupyter execute");
+        // What cannot be drawn is shown as a sentence, the same in both.
+        ensure!(!draws || kinds_a.contains("image/png"), "cell {number} is to draw a picture, and shows {kinds_a:?}: {a}");
     }
     Ok(())
+}
+
+/// The types of all that a cell shows beside its streams.
+fn kinds(cell: &Value) -> BTreeSet<String> {
+    let outputs = cell["outputs"].as_array().into_iter().flatten();
+    outputs.flat_map(|o| o["data"].as_object().into_iter().flat_map(|data| data.keys().cloned())).collect()
+}
+
+/// Whether a cell's last line draws.
+fn draws(source: &str) -> bool {
+    let last = source.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    !last.trim_end().ends_with(';') && ["ochre::plot(", "ochre::image(", "ochre::images(", ".pictures(", ".chart()"].iter().any(|call| last.contains(call))
 }
 
 fn shown(cell: &Value) -> String {
     let outputs = cell["outputs"].as_array().into_iter().flatten();
     outputs.map(|o| text(&o["text"]) + &text(&o["data"]["text/plain"])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn notebook(name: &str, outputs: Value) -> PathBuf {
+        let file = std::env::temp_dir().join(format!("ochre-notebooks-test-{}-{name}.ipynb", std::process::id()));
+        let cell = json!({ "source": "let x = 1;\njudged.pictures(&test, 3)\n", "metadata": { "tags": ["varies"] }, "outputs": outputs });
+        std::fs::write(&file, json!({ "cells": [cell] }).to_string()).expect("written");
+        file
+    }
+
+    #[test]
+    fn a_picture_that_fails_is_not_taken_for_one() {
+        let failed = notebook("failed", json!([{ "data": { "text/plain": "nothing to draw", "text/html": "<b>nothing</b>" } }]));
+        let drawn = notebook("drawn", json!([{ "data": { "text/plain": "<picture>", "image/png": "…" } }]));
+        assert!(same_outputs(&drawn, &drawn).is_ok());
+        let error = same_outputs(&failed, &failed).expect_err("the same in both, and no picture");
+        assert!(error.to_string().contains("to draw a picture"), "{error}");
+        assert!(same_outputs(&drawn, &failed).is_err());
+        [failed, drawn].iter().for_each(|file| drop(std::fs::remove_file(file)));
+    }
 }
