@@ -350,6 +350,7 @@ fn line(count: usize) -> Dataset {
     Dataset::new(&x, &y)
 }
 
+/// "`fit` and `evaluate` take the loss from the targets' type: cross-entropy of integers, binary cross-entropy of truths, the mean squared difference of floats."
 #[test]
 fn the_loss_follows_the_targets() {
     let _turn = seeded(20);
@@ -371,6 +372,7 @@ fn said(call: impl FnOnce()) -> String {
     panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default()
 }
 
+/// "`fit` refuses an optimiser that has none of the model's parameters, and cross-entropy over a single class."
 #[test]
 fn a_training_that_would_learn_nothing_is_refused() {
     let _turn = seeded(21);
