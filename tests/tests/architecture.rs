@@ -93,7 +93,9 @@ fn only_jupyter_names_a_socket_library() {
 
 #[test]
 fn every_source_file_says_what_it_is_for() {
-    let broken = files("rs").into_iter().filter(|f| !f.text.starts_with("//!")).map(|f| f.path).collect();
+    // What a notebook runs is a cell, which opens with a plain comment.
+    let opens = |f: &workspace::File| f.text.starts_with(if f.path.starts_with("notebooks/") { "// " } else { "//!" });
+    let broken = files("rs").into_iter().filter(|f| !opens(f)).map(|f| f.path).collect();
     report("a file opens with `//!`: what it is for, who calls it, what it does not do:", broken);
 }
 
@@ -192,4 +194,28 @@ fn every_sentence_of_semantics_is_quoted_by_a_test() {
 fn unbroken(text: &str) -> String {
     let words = text.split_whitespace().filter(|w| !["//", "///", "//!", "#"].contains(w));
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// What a call of a tensor asks for has to have a name in a cell: the types in signatures of `impl Tensor` are in the prelude's list.
+#[test]
+fn every_type_that_a_tensors_method_takes_has_a_name_in_cells() {
+    let prelude = workspace::read("kernel/prelude/src/lib.rs");
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let named: Vec<&str> = prelude.split(|c: char| !is_word(c)).collect();
+    // Rust's own, and traits of Rust's that stand in bounds.
+    let known = ["Self", "Tensor", "Vec", "Option", "Result", "Into", "Fn", "FnOnce", "FnMut", "Send", "Sync", "String", "Arc", "Box", "R", "T", "F"];
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for file in files("rs").into_iter().filter(|f| f.path.contains("extensions/tensors/src/") && !f.path.contains("/cuda/")) {
+        let mut inside = false;
+        for line in file.text.lines() {
+            inside = if line.starts_with("impl Tensor {") { true } else { inside && !line.starts_with('}') };
+            let Some(signature) = line.trim_start().strip_prefix("pub fn ").filter(|_| inside) else { continue };
+            seen += 1;
+            let types = signature.split('{').next().unwrap_or(signature).split(|c: char| !is_word(c)).filter(|word| word.starts_with(char::is_uppercase));
+            missing.extend(types.filter(|word| !known.contains(word) && !named.contains(word)).map(|word| format!("{word} in `{}`", signature.trim_end_matches(" {"))));
+        }
+    }
+    assert!(seen > 150, "{seen} methods");
+    report("types of a tensor's methods that have no name under `ochre`:", missing);
 }

@@ -47,6 +47,9 @@ pub(crate) const NAMES: &[Known] = &[
     known("ParquetReader", "type", "struct ParquetReader", "ParquetReader::new(file).finish()?"),
     known("ParquetWriter", "type", "struct ParquetWriter", "ParquetWriter::new(&mut file).finish(&mut df)?"),
     known("ScanArgsParquet", "type", "struct ScanArgsParquet", "LazyFrame::scan_parquet(\"az://… or a path\".into(), ScanArgsParquet::default())?"),
+    known("Tensor", "type", "struct Tensor", "numbers in any number of dimensions, on the CPU or a GPU: Tensor::zeros(&[2, 3]), randn, from_vec, from_frame(&df)"),
+    known("Device", "type", "enum Device", "where a tensor is: Device::best(), Device::cpu(), Device::cuda(0)"),
+    known("DType", "type", "enum DType", "the type of a tensor's elements: F32, F64, F16, BF16, I64, I32, U8, Bool"),
     known("NamedFrom", "trait", "trait NamedFrom", "Series::new(name, values)"),
     known("df!", "macro", "df!(\"a\" => [1, 2], \"b\" => [\"x\", \"y\"])?", "a DataFrame from columns"),
     known("col", "function", "fn col(name) -> Expr", "a column of the frame"),
@@ -102,4 +105,77 @@ pub(crate) const OCHRE: &[Known] = &[
     known("cloud_options", "function", "fn cloud_options(\"az://container@account\") -> CloudOptions", "polars' options with the kernel's credential; scans and sinks in cells fill them in by themselves"),
     known("secret", "function", "fn secret(\"SCOPE/KEY\") -> Result<Secret>", "a secret of `%secret set`; .expose() gives its value to code that needs it"),
     known("interrupted", "function", "fn interrupted() -> bool", "true once the user has interrupted"),
+    known("charts", "function", "fn charts(\"title\", &[chart, chart]) -> Charts", "charts side by side, each with its own scales"),
+    known("run", "module", "mod run", "log_metric(name, value), log_param, log_tag, log_artifact(path), … to the active run"),
+    known("sweep", "function", "fn sweep(space, n, |trial| …) -> Result<Sweep>", "searches for the best trial"),
+    known("ml", "module", "mod ml", "train_test_split, StandardScaler, OneHotEncoder, Pipeline, confusion_matrix, roc_curve, …"),
+    known("Space", "type", "struct Space", "what a sweep searches: Space::new().float(\"rate\", 1e-4, 1e-1)"),
+    known("nn", "module", "mod nn", "layers and losses: Linear, Conv2d, BatchNorm2d, Dropout, Sequential, cross_entropy, mse, …"),
+    known("optim", "module", "mod optim", "AdamW, Sgd, Schedule"),
+    known("data", "module", "mod data", "Dataset, Loader, cifar10(place)?, digits(place)?, pictures(place)?, picture(path)?"),
+    known("fit", "function", "fn fit(&model, &train, &validation, Fit { epochs: 10, ..Fit::default() }) -> History", "trains a model, with progress and curves; `&()` for no validation"),
+    known("Fit", "type", "struct Fit { epochs, batch, rate, schedule, loss, optimizer, patience, precision, … }", "how `fit` trains; the rest by `..Fit::default()`"),
+    known("Loss", "type", "enum Loss { Auto, CrossEntropy, Mse, L1, BinaryCrossEntropy, Custom }", "what a training makes small"),
+    known("History", "type", "struct History", "a training's epochs: .chart()?, .frame()?, .best(), .last()"),
+    known("Epoch", "type", "struct Epoch", "one pass over the training data"),
+    known("End", "type", "enum End", "why a training ended"),
+    known("evaluate", "function", "fn evaluate(&model, &data) -> Evaluation", "loss, accuracy and predictions on data"),
+    known("evaluate_with", "function", "fn evaluate_with(&model, &data, &Loss::L1) -> Evaluation", "`evaluate` by another loss"),
+    known("Evaluation", "type", "struct Evaluation", "how good a model is: .accuracy, .chart()?, .pictures(&data, 24), .wrong(), .confusion()"),
+    known("predict", "function", "fn predict(&model, &data) -> Tensor", "the outputs for a tensor, a data set or a loader"),
+    known("summary", "function", "fn summary(&model, &[1, 3, 32, 32]) -> Summary", "layers, shapes and parameters"),
+    known("summary_with", "function", "fn summary_with(&model, &input) -> Summary", "`summary` with a given input"),
+    known("Summary", "type", "struct Summary", "a model as a table"),
+    known("safetensors", "module", "mod safetensors", "save(path, &model.state())?, load(path)?"),
+    known("npy", "module", "mod npy", "load(path)?, save(path, &tensor)?, load_npz(path)?"),
+    known("onnx", "module", "mod onnx", "load(path)? gives a model of another program"),
+    known("no_grad", "function", "fn no_grad(|| …)", "computes without recording for gradients"),
+    known("enable_grad", "function", "fn enable_grad(|| …)", "records again within `no_grad`"),
+    known("manual_seed", "function", "fn manual_seed(number)", "the random numbers of tensors begin anew"),
+    known("clip_grad_norm", "function", "fn clip_grad_norm(&parameters, most) -> f64", "shortens gradients, all together, to a length"),
+    known("clip_grad_value", "function", "fn clip_grad_value(&parameters, most)", "cuts gradients' elements off"),
+    known("functional", "module", "mod functional", "losses, linear, attention, as functions of tensors"),
+    known("cuda", "module", "mod cuda", "GPUs: device_count(), held(), graph(|| step), allow_tf32(true), why_not()"),
+    known("s", "macro", "s![0, 1..3, .., -1]", "the argument of `x.slice(ochre::s![0, 1..3])`"),
+    known("Slice", "type", "enum Slice", "what is taken of one dimension: Slice::Rest, Slice::New, Slice::ALL.step(2)"),
+    known("Scaling", "type", "enum Scaling { Nearest, Bilinear { align_corners } }", "how `interpolate` makes pictures larger or smaller"),
+    known("Padding", "type", "enum Padding", "what `pad_with` puts around"),
+    known("ConvOptions", "type", "struct ConvOptions", "stride, padding, dilation, groups of `conv2d`"),
+    known("PoolOptions", "type", "struct PoolOptions", "window, stride and padding of pooling"),
+    known("Scalar", "type", "enum Scalar", "a number beside tensors"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Types whose names nobody types: they come out of calls, or stand in bounds.
+    const UNTYPED: [&str; 36] = [
+        "FrameTensorError", "FrameTensors", "Nulls", "columns", "rows", "Score", "Setting", "Sweep", "Trial", "TrialEnd", "TrialOutcome", "NnError", "Blob", "BlobReader",
+        "BlobWriter", "Listing", "Secret", "Store", "StoreError", "TensorError", "Chart", "Charts", "ImagesGrid", "Picture", "PlotError", "ToPicture", "Buffer", "Element", "Layout",
+        "Number", "Operand", "Raw", "Size", "Sizes", "begin", "block_on",
+    ];
+
+    /// The names that `ochre::` has, from the prelude's own list.
+    fn offered() -> Vec<String> {
+        let prelude = include_str!("../../prelude/src/lib.rs");
+        let root = prelude.split("pub mod __stores").next().unwrap_or_default();
+        let uses = root.split("pub use ochre_").skip(1).filter_map(|rest| rest.split(';').next()).filter(|list| !list.contains('*'));
+        let names = uses.flat_map(|list| list.split(['{', '}', ',']).skip(usize::from(list.contains('{'))).map(|name| name.rsplit("::").next().unwrap_or(name).trim().to_owned()).collect::<Vec<_>>());
+        names.filter(|name| !name.is_empty()).collect()
+    }
+
+    #[test]
+    fn what_the_prelude_offers_is_completed_and_explained() {
+        let offered = offered();
+        assert!(offered.len() > 60 && offered.iter().any(|n| n == "safetensors"), "{offered:?}");
+        let missing: Vec<&String> = offered.iter().filter(|name| !UNTYPED.contains(&name.as_str()) && find(name).is_none()).collect();
+        assert!(missing.is_empty(), "known.rs has nothing on {missing:?}");
+        let prelude = include_str!("../../prelude/src/lib.rs");
+        let gone: Vec<&str> = OCHRE.iter().map(|k| k.name).filter(|name| offered.iter().all(|o| o != name) && !RUNTIME.contains(name)).collect();
+        assert!(gone.is_empty() && prelude.contains("pub use ochre_tensors::{DType, Device, Tensor};"), "the prelude has no {gone:?}");
+    }
+
+    /// Of the runtime, which the prelude takes over whole.
+    const RUNTIME: [&str; 15] = ["Show", "display", "display_as", "clear_output", "html", "markdown", "latex", "svg", "png", "json", "mime", "progress", "input", "password", "interrupted"];
+}

@@ -8,7 +8,8 @@ pub(super) fn add(report: &mut Report, known: &[Hint]) {
         Some("E0425" | "E0412" | "E0424" | "E0422" | "E0423") => known_name(report, known).or_else(|| foreign_name(report)),
         Some("E0433" | "E0432" | "E0463") => known_name(report, known).or_else(|| missing_crate(report)),
         Some("E0599" | "E0609") => renamed(report),
-        Some("E0277") => question_mark(report),
+        Some("E0277") => left_of_a_tensor(report).or_else(|| question_mark(report)),
+        Some("E0608") => indexed_tensor(report),
         _ => None,
     };
     report.hints.extend(found);
@@ -141,6 +142,35 @@ fn renamed(report: &mut Report) -> Option<String> {
     let name = report.named().next()?;
     let (_, new) = RENAMED.iter().find(|(old, _)| *old == name)?;
     Some(format!("instead of `{name}` use {new}"))
+}
+
+/// A type's own name: `Tensor` of `&ochre_prelude::Tensor`.
+fn bare(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or(path).trim_start_matches('&')
+}
+
+/// `x[0]` of a tensor.
+fn indexed_tensor(report: &Report) -> Option<String> {
+    (bare(report.named().next()?) == "Tensor").then(|| "a part of a tensor is `x.select(0, i)` (Python's `x[i]`), `x.narrow(dim, start, len)` or `x.slice(ochre::s![.., 1..3])`".to_owned())
+}
+
+/// `2.0_f32 * &x`: on the left of a tensor Rust lets stand two types of numbers only, or it would not know the type of `1.0 - &x`.
+fn left_of_a_tensor(report: &mut Report) -> Option<String> {
+    let signs = [("multiply", "*"), ("add", "+"), ("subtract", "-"), ("divide", "/"), ("calculate the remainder", "%")];
+    let (verb, sign) = signs.into_iter().find(|(verb, _)| report.message.starts_with(&format!("cannot {verb}")))?;
+    let named: Vec<&str> = report.named().map(bare).collect();
+    let (first, second) = (*named.first()?, *named.get(1)?);
+    // "cannot multiply `f32` by `Tensor`", but "cannot add `Tensor` to `f32`" and "cannot subtract `Tensor` from `f32`".
+    let (left, right) = if matches!(verb, "add" | "subtract") { (second, first) } else { (first, second) };
+    let is_number = matches!(left, "f32" | "i32" | "usize" | "u64" | "u32" | "u8" | "i8" | "i16" | "u16");
+    if !is_number || right != "Tensor" {
+        return None;
+    }
+    let cast = if left == "f32" { "f64::from(number)" } else { "(number as f64)" };
+    let turned = if matches!(sign, "*" | "+") { format!(", or turn it around: `&x {sign} number`") } else { String::new() };
+    // The list of all that can be multiplied helps nobody here.
+    report.notes.retain(|note| !note.message.contains("other types implement trait"));
+    Some(format!("a number on the left of a tensor is an f64 or an i64: `{cast} {sign} &x`{turned}"))
 }
 
 /// `?` on what does not fit the cell's result.

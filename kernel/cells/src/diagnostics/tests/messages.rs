@@ -731,3 +731,33 @@ fn unclosed_brackets_beside_magics() {
           |         unclosed delimiter
     "#]]);
 }
+
+/// As much of a tensor as the compiler's messages need.
+const TENSOR: &str = "pub struct Tensor;\nimpl std::ops::Mul<f64> for &Tensor { type Output = Tensor; fn mul(self, _: f64) -> Tensor { Tensor } }\nimpl std::ops::Mul<&Tensor> for f64 { type Output = Tensor; fn mul(self, _: &Tensor) -> Tensor { Tensor } }";
+
+#[test]
+fn a_place_of_a_tensor_in_brackets() {
+    Cell { earlier: TENSOR, keeps: &["y"], ..cell("let t = Tensor; let y = t[0];") }.check(expect![[r#"
+        error[E0608]: cannot index into a value of type `Tensor`
+         --> cell [3]:1:26
+          |
+        1 | let t = Tensor; let y = t[0];
+          |                          ^^^
+          |
+        help: a part of a tensor is `x.select(0, i)` (Python's `x[i]`), `x.narrow(dim, start, len)` or `x.slice(ochre::s![.., 1..3])`
+    "#]]);
+}
+
+#[test]
+fn a_number_on_the_left_of_a_tensor() {
+    Cell { earlier: TENSOR, keeps: &["y"], ..cell("let t = Tensor; let y = 0.5f32 * &t;") }.check(expect![[r#"
+        error[E0277]: cannot multiply `f32` by `&Tensor`
+         --> cell [3]:1:32
+          |
+        1 | let t = Tensor; let y = 0.5f32 * &t;
+          |                                ^ no implementation for `f32 * &Tensor`
+          |
+          = help: the trait `Mul<&Tensor>` is not implemented for `f32`
+        help: a number on the left of a tensor is an f64 or an i64: `f64::from(number) * &x`, or turn it around: `&x * number`
+    "#]]);
+}
