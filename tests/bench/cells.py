@@ -75,7 +75,7 @@ class Bench:
 
     def record(self):
         """Runs every session once over the recorder: fills the cache, and gives what the floor runs."""
-        for cells in [rows.plain(), rows.polars()]:
+        for cells in [rows.plain(), rows.polars(), rows.tensors()]:
             self.record_session(cells)
         try:
             self.record_session(self.notebook)
@@ -94,17 +94,18 @@ class Bench:
     # ---- one round -----------------------------------------------------------------------------------------------
 
     def round(self, number):
-        self.session(rows.plain(), number, rows.FIRST, evcxr=self.config["evcxr"])
-        self.session(rows.polars(), number, None, evcxr=self.config["evcxr"] if self.config["evcxr_polars"] else None)
+        self.session("plain", rows.plain(), number, rows.FIRST, evcxr=self.config["evcxr"])
+        self.session("polars", rows.polars(), number, None, evcxr=self.config["evcxr"] if self.config["evcxr_polars"] else None)
+        self.session("tensors", rows.tensors(), number, None, evcxr=None)
         self.aging(number)
         if self.notebook:
             self.run_all(number)
         self.hot_loops(number)
 
-    def session(self, cells, number, first, evcxr):
+    def session(self, name, cells, number, first, evcxr):
         """Every cell in every column, one column after the other."""
-        polars = first is None
-        cold = self.scratch / f"cold-{number}-{'polars' if polars else 'plain'}"
+        polars = name == "polars"
+        cold = self.scratch / f"cold-{number}-{name}"
         starts = [("ochre", lambda: self.ochre(cold)), ("cached", lambda: self.ochre(self.recorded_cache, recorded=True))]
         if evcxr:
             starts.append(("evcxr", lambda: self.evcxr(polars)))
@@ -121,7 +122,7 @@ class Bench:
         for cell in cells[1 if first else 0:]:
             self.cell(cell, kernels, number)
         for column, kernel in kernels.items():
-            self.remember_memory(kernel, column, "polars" if polars else "plain")
+            self.remember_memory(kernel, column, name)
             kernel.close()
         shutil.rmtree(cold, ignore_errors=True)
 
@@ -193,7 +194,7 @@ class Bench:
     def counts(self):
         """How often Ochre ran rustc, by row."""
         plain = rows.plain()
-        counts = {cell.row.key: self.runs[cell.text] for cell in plain + rows.polars() if cell.row}
+        counts = {cell.row.key: self.runs[cell.text] for cell in plain + rows.polars() + rows.tensors() if cell.row}
         return counts | {rows.FIRST.key: self.runs[plain[0].text], rows.RUN_ALL.key: sum(self.runs[cell.text] for cell in self.notebook)}
 
     def medians(self):

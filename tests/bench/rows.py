@@ -101,6 +101,21 @@ def polars():
     ]
 
 
+def tensors():
+    """One session with tensors, which no peer has: what a network is made of costs a cell no more than a frame does."""
+    def row(key, label):
+        return Row(key, label, floor=POLARS, cached=CACHED)
+    return [
+        Cell("Tensor::zeros(&[2, 2]).matmul(&Tensor::ones(&[2, 2]))", row("tensor-first", "first tensor of a fresh session: `zeros(…).matmul(…)`")),
+        Cell("let w = Tensor::randn(&[3, 2]).requires_grad();\nlet loss = (Tensor::ones(&[4, 3]).matmul(&w) * 2.0 - 1).relu().mean();\nloss.backward();", row("tensor-loss", "a loss and its gradient")),
+        Cell(
+            "use ochre::nn;\nlet model = nn::Sequential::new().add(nn::Conv2d::new(3, 8, 3)).add(nn::Relu).add(nn::Flatten).add(nn::Linear::new(8 * 36, 10));\nochre::summary(&model, &[1, 3, 8, 8])",
+            row("tensor-model", "an `nn::Sequential` of four layers and its summary"),
+        ),
+        Cell("ochre::predict(&model, &Tensor::zeros(&[2, 3, 8, 8])).argmax(-1)", row("tensor-predict", "a prediction of it")),
+    ]
+
+
 # What evcxr_jupyter is told first; the time of this cell is its "first polars cell", as polars is built in it.
 EVCXR_POLARS = ':dep polars = { version = "0.55", features = ["lazy"] }\nuse polars::prelude::*;'
 

@@ -28,7 +28,7 @@ def render(medians, runs, config, rounds, misses):
         "|---|--:|--:|--:|--:|--:|--:|--:|---|---|",
     ]
     reasons = []
-    measured = [rows.READY, rows.FIRST] + [c.row for c in rows.plain() + rows.polars() if c.row] + [rows.RUN_ALL]
+    measured = [rows.READY, rows.FIRST] + [c.row for c in rows.plain() + rows.polars() + rows.tensors() if c.row] + [rows.RUN_ALL]
     for row in measured:
         lines.append(latency(row, medians, runs, config, reasons))
     lines += ["", *loops(medians, reasons), "", *memory(medians, reasons)]
@@ -108,7 +108,7 @@ def memory(medians, reasons):
         "Memory, resident megabytes.", "",
         "| | Ochre kernel | Ochre worker | evcxr kernel | evcxr child | target | reached |", "|---|--:|--:|--:|--:|---|---|",
     ]
-    for when, label in [("started", "after the first `2+1`"), ("plain", "after 50 plain cells"), ("polars", "after the polars cells")]:
+    for when, label in [("started", "after the first `2+1`"), ("plain", "after 50 plain cells"), ("polars", "after the polars cells"), ("tensors", "after the tensors' cells")]:
         own, below = medians.get(f"memory-kernel-{when}", {}), medians.get(f"memory-worker-{when}", {})
         values = [own.get("ochre"), below.get("ochre"), own.get("evcxr"), below.get("evcxr")]
         ours = own.get("ochre", 0.0)

@@ -109,3 +109,78 @@ steps.fitted(&train)?.save("steps.json")?;''')
             kinds = [kind for output in outputs for kind in output["content"].get("data", {})]
             self.assertIn("application/vnd.vegalite.v5+json", kinds, code)
             self.assertIn("image/png", kinds, code)
+
+    def test_a_training_logs_to_the_active_run_and_shows_bar_table_and_curves(self):
+        self.ok("%start_run training")
+        outputs = self.ok('''use ochre::{Fit, data::Dataset, nn};
+ochre::manual_seed(1);
+let x = Tensor::randn(&[512, 2]);
+let data = Dataset::new(&x, &(x.select(1, 0) * x.select(1, 1)).gt(0).to_dtype(DType::I64)).with_classes(&["apart", "together"]);
+let model = nn::Sequential::new().add(nn::Linear::new(2, 16)).add(nn::Tanh).add(nn::Linear::new(16, 2));
+let (train, test) = data.split(0.75, 1);
+let history = ochre::fit(&model, &train, &test, Fit { epochs: 5, rate: 0.02, ..Fit::default() });
+history''')
+        self.ok("%end_run")
+        # An epoch has 6 steps.
+        steps = "select step from metrics m join runs r using (run_uuid) where r.name = 'training' and key = '{}' order by step"
+        until("an accuracy for each epoch", lambda: self.rows(steps.format("validation_accuracy")) == [(6,), (12,), (18,), (24,), (30,)])
+        for name in ["loss", "accuracy", "validation_loss", "learning_rate", "epoch"]:
+            self.assertEqual(self.rows(steps.format(name))[-1], (30,), name)
+        logged = [v for v, in self.rows("select value from metrics where key = 'validation_loss' order by step")]
+        self.assertTrue(logged[-1] < logged[0] < 2.0, logged)
+        self.assertEqual(self.rows("select value from params where key = 'epochs'"), [("5",)])
+        # What is shown: the bar first, then the table that changes in place, then the curves.
+        kinds = []
+        for output in outputs:
+            data = output["content"].get("data", {})
+            if output["msg_type"] == "display_data":
+                kinds.append("bar" if "training" in data["text/plain"] else "table" if "validation accuracy" in data["text/plain"] else data["text/plain"])
+            elif output["msg_type"] == "execute_result":
+                kinds.append("curves" if "application/vnd.vegalite.v5+json" in data and "image/png" in data else "?")
+        self.assertEqual(kinds, ["bar", "table", "curves"])
+        updates = [o["content"]["data"]["text/html"] for o in outputs if o["msg_type"] == "update_display_data" and "validation accuracy" in o["content"]["data"].get("text/plain", "")]
+        self.assertIn("5 of 5 epochs", updates[-1])
+        frame = shown(self.ok("history.frame()?"))
+        self.assertIn("5 rows", frame)
+        self.assertIn("validation_accuracy", frame)
+        spec = json.dumps(self.ok("history.chart()?")[-1]["content"]["data"]["application/vnd.vegalite.v5+json"])
+        self.assertIn("accuracy in %", spec)
+        judged = self.ok("let judged = ochre::evaluate(&model, &test);\njudged")[-1]["content"]["data"]
+        self.assertIn("most often taken for", judged["text/html"])
+        matrix = self.ok("judged.chart()?")[-1]["content"]["data"]
+        self.assertIn("image/png", matrix)
+        self.assertIn('"text": {"field": "__colour"', json.dumps(matrix["application/vnd.vegalite.v5+json"]))
+
+    def test_judged_pictures_stand_with_what_was_said_wrong_ones_in_red(self):
+        data = self.ok('''use ochre::{data::{Dataset, Loader}, nn};
+let pictures = Tensor::randint(0, 256, &[30, 3, 8, 8]).to_dtype(DType::U8);
+let data = Dataset::new(&pictures, &(Tensor::arange(0, 30, 1) % 3)).with_classes(&["a", "b", "c"]);
+let model = nn::Sequential::new().add(nn::Flatten).add(nn::Linear::new(192, 3));
+let judged = ochre::evaluate(&model, &Loader::new(&data).normalize(&[0.5; 3], &[0.25; 3]));
+judged.pictures(&data, 12)''')[-1]["content"]["data"]
+        self.assertIn("image/png", data)
+        self.assertIn("<picture", data["text/plain"])
+        refused = shown(self.ok("judged.pictures(&data.take(3), 12)"))
+        self.assertIn("not the data that were judged", refused)
+        self.assertIn("image/png", self.ok("data.pictures(6)")[-1]["content"]["data"])
+        html = self.ok("data")[-1]["content"]["data"]["text/html"]
+        self.assertIn("classes: a, b, c", html)
+        self.assertIn("u8 [3, 8, 8]", html)
+
+    def test_what_stays_on_the_cpu_and_what_spreads_is_said(self):
+        # On a host with a GPU there is nothing to say of it.
+        gpu = self.kernel.value("ochre::cuda::device_count()") != "0"
+        fresh = Kernel(cwd=str(self.directory))
+        self.addCleanup(fresh.close)
+        said = [text(fresh.run("let device = Device::best();")[1], "stderr") for _ in range(2)]
+        if gpu:
+            self.assertEqual(said, ["", ""])
+        else:
+            self.assertIn("Tensors stay on the CPU: there is no NVIDIA driver here", said[0])
+            self.assertEqual(said[1], "", "once")
+            refused = plain(fresh.run("Tensor::zeros(&[2]).to_device(&Device::cuda(0))")[0])
+            self.assertIn("Device::best()", refused)
+        note = text(self.ok('''use ochre::{Fit, data::Dataset, nn};
+let x = Tensor::from_vec((0..32).map(f64::from).collect::<Vec<_>>(), &[32, 1]);
+let history = ochre::fit(&nn::Linear::new(1, 1), &Dataset::new(&x, &(&x * 2.0)), &(), Fit { epochs: 1, ..Fit::default() });'''), "stderr")
+        self.assertIn("the inputs are f64 and the parameters f32", note)

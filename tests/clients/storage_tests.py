@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import tarfile
 import tempfile
 import unittest
 
@@ -122,6 +123,32 @@ class StorageTests(unittest.TestCase):
         script = f"import sys,hashlib;from azure.storage.blob import BlobServiceClient as S;print(hashlib.sha256(S.from_connection_string(sys.argv[1]).get_blob_client('both','big.bin').download_blob().readall()).hexdigest())"
         read = subprocess.run([peers() / "python-storage/bin/python", "-c", script, self.connection], capture_output=True, text=True, timeout=60, check=True)
         self.assertEqual(read.stdout.strip(), hashlib.sha256(made).hexdigest())
+
+    def test_data_sets_come_from_a_container(self):
+        # An archive, and a folder with the batches as they are; a folder of pictures by class.
+        self.configure()
+        records = lambda first: b"".join(bytes([(first + i) % 10]) + bytes([first + i]) * 3072 for i in range(20))
+        sets = self.directory / "set" / "cifar-10-batches-bin"
+        sets.mkdir(parents=True)
+        for number in range(1, 6):
+            (sets / f"data_batch_{number}.bin").write_bytes(records(number))
+        (sets / "test_batch.bin").write_bytes(records(9))
+        with tarfile.open(self.directory / "cifar.tar.gz", "w:gz") as archive:
+            archive.add(sets, "cifar-10-batches-bin")
+        self.ok(f"%cp cifar.tar.gz az://sets@{ACCOUNT}/ --create")
+        upload = f'let sets = ochre::store("az://sets@{ACCOUNT}");\nfor file in std::fs::read_dir("set/cifar-10-batches-bin")? {{ let file = file?.path(); sets.upload(&file, &format!("plain/{{}}", file.file_name().unwrap().to_string_lossy()))?; }}'
+        self.ok(upload)
+        read = "{{ let c = ochre::data::cifar10(\"{}\")?; (c.train.len(), c.test.len(), c.train.targets().narrow(0, 19, 2).to_vec::<i64>(), c.test.inputs().select(0, 1).to_f32().mean().item()) }}"
+        for place in ["cifar.tar.gz", "plain", "plain/"]:
+            self.assertEqual(self.kernel.value(read.format(f"az://sets@{ACCOUNT}/{place}")), "(100, 20, [0, 2], 10.0)", place)
+        # A batch that changes is fetched again; the others are not.
+        (sets / "test_batch.bin").write_bytes(records(30))
+        self.ok('sets.upload("set/cifar-10-batches-bin/test_batch.bin", "plain/test_batch.bin")?;')
+        self.assertEqual(self.kernel.value(read.format(f"az://sets@{ACCOUNT}/plain")), "(100, 20, [0, 2], 31.0)")
+        self.ok(f"%unzip az://pictures@{ACCOUNT}/digits.zip az://pictures@{ACCOUNT}/by-class", seconds=120)
+        one = f'ochre::data::picture("az://pictures@{ACCOUNT}/by-class/7/0000.png")?.shape().to_vec()'
+        self.assertEqual(self.kernel.value(one), "[3, 8, 8]")
+        self.assertIn("az://sets@", self.refused(f'ochre::data::cifar10("az://sets@{ACCOUNT}/nothing-here")?'))
 
     def test_a_kernel_that_is_killed_in_a_copy_leaves_nothing_torn_and_the_next_goes_on(self):
         # The process is gone in the middle: what is at the destination is whole or not there.
