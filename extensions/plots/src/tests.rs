@@ -108,7 +108,7 @@ fn a_heat_map_takes_means() {
     let spec = spec(&plot(&frame).heatmap("x", "y", "v"));
     assert_eq!(values(&spec).len(), 2);
     assert!(values(&spec).contains(&json!({ "x": "a", "y": "1", "__colour": 2 })), "{spec}");
-    assert_eq!(spec["encoding"]["y"]["sort"], json!(["2", "1"]));
+    assert_eq!(spec["layer"][0]["encoding"]["y"]["sort"], json!(["2", "1"]));
 }
 
 #[test]
