@@ -112,10 +112,10 @@ impl<W: Real> Job for Block<'_, W> {
             }),
             // Phi(x) + x phi(x)
             Unary::Gelu => {
-                let (root, density) = (c(std::f64::consts::FRAC_1_SQRT_2), c(1.0 / std::f64::consts::TAU.sqrt()));
+                let density = c(1.0 / std::f64::consts::TAU.sqrt());
                 each!(x, dy => {
-                    let cumulative = half * (one + (x * root).erf::<L>());
-                    dy * (cumulative + x * density * (-half * x * x).exp::<L>())
+                    let [cumulative, e] = x.normal::<L>();
+                    dy * (x * density).fma::<L>(e, cumulative)
                 });
             }
             Unary::GeluTanh => {

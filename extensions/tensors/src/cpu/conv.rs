@@ -7,6 +7,7 @@
 //! gradient of w    dw[o][(ky, kx, c)] = dy[o][p] x[p][(ky, kx, c)]               x with channels last, so that neighbours are copied
 //! ```
 use super::access::{Load, fresh, load_some, zeros};
+use super::depthwise;
 use super::gemm::{Multiply, Packed, Place, multiply, products};
 use super::matmul::Matrix;
 use super::number::each_real;
@@ -53,6 +54,9 @@ fn correlate<W: Multiply>(
     let (plane, steps, rows) = (frame.plane(), frame.steps(groups), o / groups);
     if W::DTYPE == DType::F32 && winograd::suits(frame, o, groups) {
         return winograd::correlate(operation, x, w, bias, o, frame);
+    }
+    if steps > 0 && plane > 0 && depthwise::suits(frame, groups) {
+        return depthwise::correlate(operation, x, w, bias, o, frame);
     }
     let mut out = fresh::<W>(frame.n * o * plane);
     if out.is_empty() {
@@ -171,6 +175,9 @@ fn weight_gradient<W: Multiply>(dy: &[W], x: &[W], o: usize, groups: usize, fram
     let (plane, steps, rows) = (frame.plane(), frame.steps(groups), o / groups);
     if dy.is_empty() || x.is_empty() || steps == 0 {
         return Ok(zeros(o * steps));
+    }
+    if depthwise::suits(frame, groups) {
+        return depthwise::weight_gradient("conv2d backward", dy, x, o, frame);
     }
     let size = dy.len().saturating_mul(steps) / 16;
     let parts = if size <= parallel::GRAIN { 1 } else { (2 * rayon::current_num_threads()).min(frame.n) };

@@ -17,22 +17,33 @@ use std::marker::PhantomData;
 
 /// Steps of the inner dimension that are done at once: a panel of B stays near the first-level cache.
 pub const K_BLOCK: usize = 256;
+/// Bytes of packed rows that stay in the second-level cache while panels pass.
+const BLOCK_BYTES: usize = 512 * 1024;
+/// Up to so many rows columns are read where they lie, and up to so many panels of columns rows are: packing would not pay.
+const DIRECT_ROWS: usize = 128;
+const LYING_PANELS: usize = 4;
 /// Places after a panel, so that whole vectors can be written at its end.
 pub const SLACK: usize = 16;
-/// The most rows and columns of any kernel.
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+/// The most rows and columns of any kernel, and vectors in each of its rows.
 const MOST_ROWS: usize = 8;
 const MOST_COLUMNS: usize = 48;
+const VECTORS: usize = 3;
 
 /// `c[i][j] (+)= sum over p of a[p * rows + i] * b[p * b_step + j]` for `rows` of its own and `NR` columns.
-type Micro<W> = unsafe fn(k: usize, a: *const W, b: *const W, b_step: usize, c: *mut W, c_step: usize, accumulate: bool);
+type Micro<W> = unsafe fn(k: usize, a: (*const W, usize), b: (*const W, usize), c: (*mut W, usize), accumulate: bool);
 
-/// The kernels of an instruction set: for each number of rows one.
+/// The kernels of an instruction set: one for each number of rows and of vectors in a row.
 pub struct Kernel<W: 'static> {
     /// Rows of a full tile.
     pub rows: usize,
-    /// Columns of a tile.
+    /// Columns of a full tile.
     pub columns: usize,
-    micro: &'static [Micro<W>],
+    /// Columns of a vector.
+    lanes: usize,
+    packed: [&'static [Micro<W>]; VECTORS],
+    lying: [&'static [Micro<W>]; VECTORS],
 }
 
 /// Rows that are packed once for many products.
@@ -76,6 +87,11 @@ pub trait Multiply: Real + Load {
 pub trait Rows<W> {
     /// Steps `k0..k1` of rows `i0..i0 + m`, packed: tiles of `tile` rows (the last one may have fewer), in each step by step.
     fn block<'a>(&'a self, rows: [usize; 2], steps: [usize; 2], tile: usize, scratch: &'a mut Vec<W>) -> &'a [W];
+
+    /// Where row `i0` lies from step `k0` on, neighbouring steps side by side, and how far rows are apart.
+    fn lying(&self, _i0: usize, _k0: usize) -> Option<(&[W], usize)> {
+        None
+    }
 }
 
 /// Where columns of B come from.
@@ -139,8 +155,8 @@ pub fn multiply<W: Multiply>([m, n, k]: [usize; 3], a: &impl Rows<W>, b: &impl C
 }
 
 /// Rows and columns of a part of a product that one thread does: large enough that packing does not show, small enough to share out.
-const PART_ROWS: usize = 512;
-const PART_COLUMNS: usize = 768;
+const PART_ROWS: usize = 1024;
+const PART_COLUMNS: usize = 1536;
 
 /// `count` products of the same sizes over the threads; product `i` has all places of `places(i)` to itself.
 pub fn products<W: Multiply, A: Rows<W>, B: Columns<W>>(
@@ -193,22 +209,56 @@ unsafe fn part<W: Multiply>(
     }
     assert!(place.offset + place.extent(i1, j1) <= out.len, "the product fits its result");
     let kernel = W::kernel();
+    // Rows whose packed block stays in the second-level cache.
+    let together = (BLOCK_BYTES / size_of::<W>() / k.clamp(1, K_BLOCK)).next_multiple_of(kernel.rows);
+    let single = i1 - i0 <= together;
+    let panels = if single { 1 } else { (j1 - j0).div_ceil(kernel.columns) };
     W::with_scratch(|rows, panel| {
-        panel.resize(K_BLOCK * kernel.columns + SLACK, W::ZERO);
+        let size = K_BLOCK * kernel.columns;
+        if panel.len() < panels * size + SLACK + LINE {
+            panel.resize(panels * size + SLACK + LINE, W::ZERO);
+        }
+        // Vectors that begin with a line of the cache are read twice as fast.
+        let aligned = panel.as_ptr().align_offset(LINE).min(LINE);
+        let panel = &mut panel[aligned..];
         for (block, [k0, k1]) in blocks(k).enumerate() {
-            let packed = a.block([i0, i1], [k0, k1], kernel.rows, rows);
-            for j in (j0..j1).step_by(kernel.columns) {
-                let count = (j1 - j).min(kernel.columns);
-                let direct = if i1 - i0 <= kernel.rows && count == kernel.columns { b.direct([k0, k1], j, count) } else { None };
-                let (columns, step) = direct.unwrap_or_else(|| {
-                    b.pack([k0, k1], j, count, kernel.columns, panel);
-                    (panel.as_slice(), kernel.columns)
-                });
-                // SAFETY: the caller's promise, for some of its columns.
-                unsafe { tiles(kernel, k1 - k0, packed, (columns, step), ([i0, i1], j, count), (out, place), accumulate || block > 0) };
+            let accumulate = accumulate || block > 0;
+            let each_panel = || (j0..j1).step_by(kernel.columns).map(|j| (j, (j1 - j).min(kernel.columns)));
+            if single {
+                let few = if (j1 - j0) <= LYING_PANELS * kernel.columns { a.lying(i0, k0) } else { None };
+                let left = few.map_or_else(|| Left { data: a.block([i0, i1], [k0, k1], kernel.rows, rows), row: None }, |(data, row)| Left { data, row: Some(row) });
+                for (j, count) in each_panel() {
+                    let width = count.next_multiple_of(kernel.lanes);
+                    let direct = if i1 - i0 <= DIRECT_ROWS && count == width { b.direct([k0, k1], j, count) } else { None };
+                    let (columns, step) = direct.unwrap_or_else(|| {
+                        b.pack([k0, k1], j, count, width, panel);
+                        (&*panel, width)
+                    });
+                    // SAFETY: the caller's promise, for some of its columns.
+                    unsafe { tiles(kernel, k1 - k0, &left, (columns, step), ([i0, i1], j, count), (out, place), accumulate) };
+                }
+                continue;
+            }
+            for (p, (j, count)) in each_panel().enumerate() {
+                b.pack([k0, k1], j, count, count.next_multiple_of(kernel.lanes), &mut panel[p * size..]);
+            }
+            for i in (i0..i1).step_by(together) {
+                let i1 = (i + together).min(i1);
+                let left = Left { data: a.block([i, i1], [k0, k1], kernel.rows, rows), row: None };
+                for (p, (j, count)) in each_panel().enumerate() {
+                    let columns = (&panel[p * size..], count.next_multiple_of(kernel.lanes));
+                    // SAFETY: the caller's promise, for some of its rows and columns.
+                    unsafe { tiles(kernel, k1 - k0, &left, columns, ([i, i1], j, count), (out, place), accumulate) };
+                }
             }
         }
     });
+}
+
+/// Rows of A: packed in tiles, or as they lie, so far apart.
+struct Left<'a, W> {
+    data: &'a [W],
+    row: Option<usize>,
 }
 
 /// All rows' tiles of one panel.
@@ -218,35 +268,42 @@ unsafe fn part<W: Multiply>(
 unsafe fn tiles<W: Multiply>(
     kernel: &Kernel<W>,
     k: usize,
-    a: &[W],
+    left: &Left<'_, W>,
     (b, b_step): (&[W], usize),
     ([i0, i1], j, count): ([usize; 2], usize, usize),
     (out, place): (&Out<'_, W>, Place),
     accumulate: bool,
 ) {
-    let whole = count == kernel.columns && j % place.plane + count <= place.plane;
-    let needed = if k == 0 { 0 } else { (k - 1) * b_step + kernel.columns };
-    assert!(a.len() >= (i1 - i0) * k && b.len() >= needed, "packed parts are whole");
+    let width = count.next_multiple_of(kernel.lanes);
+    let micro = if left.row.is_some() { kernel.lying } else { kernel.packed }[width / kernel.lanes - 1];
+    let whole = count == width && j % place.plane + count <= place.plane;
+    let needed = if k == 0 { 0 } else { (k - 1) * b_step + width };
+    let rows_needed = left.row.map_or((i1 - i0) * k, |row| (i1 - i0 - 1) * row + k);
+    assert!(left.data.len() >= rows_needed && b.len() >= needed && width <= kernel.columns, "packed parts are whole");
+    let mut tile = [W::ZERO; MOST_ROWS * MOST_COLUMNS];
     for i in (i0..i1).step_by(kernel.rows) {
         let rows = (i1 - i).min(kernel.rows);
-        let panel = a[(i - i0) * k..].as_ptr();
-        let micro = kernel.micro[rows - 1];
+        let a = (left.data[(i - i0) * left.row.unwrap_or(k)..].as_ptr(), left.row.unwrap_or(0));
+        let micro = micro[rows - 1];
         if whole {
             // SAFETY: the tile lies in `out` (checked by `part`, and it does not cross planes), nobody else
-            // writes it now; `a` holds rows * k and `b` the last step's columns (checked above); the kernel is one this machine can run.
-            unsafe { micro(k, panel, b.as_ptr(), b_step, out.pointer.add(place.of(i, j)), place.row_stride, accumulate) };
+            // writes it now; `a` holds its rows and `b` the last step's columns (checked above); the kernel is one this machine can run.
+            unsafe { micro(k, a, (b.as_ptr(), b_step), (out.pointer.add(place.of(i, j)), place.row_stride), accumulate) };
             continue;
         }
-        let mut tile = [W::ZERO; MOST_ROWS * MOST_COLUMNS];
         // SAFETY: as above; the tile has room for every kernel.
-        unsafe { micro(k, panel, b.as_ptr(), b_step, tile.as_mut_ptr(), kernel.columns, false) };
-        for r in 0..rows {
-            for c in 0..count {
-                // SAFETY: a place of this part (checked by `part`), which nobody else writes now.
-                let to = unsafe { &mut *out.pointer.add(place.of(i + r, j + c)) };
-                let x = tile[r * kernel.columns + c];
-                *to = if accumulate { *to + x } else { x };
+        unsafe { micro(k, a, (b.as_ptr(), b_step), (tile.as_mut_ptr(), width), false) };
+        let mut done = 0;
+        while done < count {
+            let run = (place.plane - (j + done) % place.plane).min(count - done);
+            let at = place.of(i, j + done);
+            for r in 0..rows {
+                // SAFETY: `run` places of this part in one plane (checked by `part`), which nobody else writes now.
+                let to = unsafe { std::slice::from_raw_parts_mut(out.pointer.add(at + r * place.row_stride), run) };
+                let from = &tile[r * width + done..][..run];
+                to.iter_mut().zip(from).for_each(|(to, x)| *to = if accumulate { *to + *x } else { *x });
             }
+            done += run;
         }
     }
 }
@@ -276,18 +333,17 @@ trait Vector: Copy {
     unsafe fn fma(self, b: Self, c: Self) -> Self;
 }
 
-/// `R` rows of `C` vectors of the product.
+/// `R` rows of `C` vectors of the product. Rows of A are packed step by step, or `a_row` elements apart as they lie.
 ///
 /// # Safety
-/// `a` points at `k * R` numbers, `b` at `(k - 1) * b_step + C * LANES`, `c` at `(R - 1) * c_step + C * LANES` that nobody else uses.
+/// `a` points at `k * R` numbers (`LIES`: at `k` in each of `R` rows), `b` at `(k - 1) * b_step + C * LANES`, `c` at
+/// `(R - 1) * c_step + C * LANES` that nobody else uses.
 #[inline(always)]
-unsafe fn micro<V: Vector, const R: usize, const C: usize>(
+unsafe fn micro<V: Vector, const R: usize, const C: usize, const LIES: bool>(
     k: usize,
-    a: *const V::Number,
-    b: *const V::Number,
-    b_step: usize,
-    c: *mut V::Number,
-    c_step: usize,
+    (a, a_row): (*const V::Number, usize),
+    (b, b_step): (*const V::Number, usize),
+    (c, c_step): (*mut V::Number, usize),
     accumulate: bool,
 ) {
     // SAFETY: the caller's promise covers every place that is computed here.
@@ -300,52 +356,63 @@ unsafe fn micro<V: Vector, const R: usize, const C: usize>(
                 row[j] = V::load(b.add(j * V::LANES));
             }
             for i in 0..R {
-                let x = V::splat(a.add(i));
+                let x = V::splat(if LIES { a.add(i * a_row) } else { a.add(i) });
                 for j in 0..C {
                     sums[i][j] = x.fma(row[j], sums[i][j]);
                 }
             }
-            a = a.add(R);
+            a = a.wrapping_add(if LIES { 1 } else { R });
             b = b.wrapping_add(b_step);
+        }
+        // All are read before the first is written: rows a multiple of 4 KiB apart would wait for each other's writing.
+        if accumulate {
+            for i in 0..R {
+                for j in 0..C {
+                    sums[i][j] = V::load(c.add(i * c_step + j * V::LANES)).add(sums[i][j]);
+                }
+            }
         }
         for i in 0..R {
             for j in 0..C {
-                let to = c.add(i * c_step + j * V::LANES);
-                let sum = if accumulate { V::load(to).add(sums[i][j]) } else { sums[i][j] };
-                sum.store(to);
+                sums[i][j].store(c.add(i * c_step + j * V::LANES));
             }
         }
     }
 }
 
-/// Kernels of `C` vectors for one to eight (four) rows, compiled for some instructions.
+/// Kernels of one to three vectors for one to eight (four) rows, packed and as they lie, compiled for some instructions.
 macro_rules! kernels {
-    ($name:ident, $number:ty, $vector:ty, $rows:literal x $c:literal, #[$feature:meta] $($r:literal)*) => {
+    ($name:ident, $number:ty, $vector:ty, $rows:literal, #[$feature:meta] $each:tt) => {
         static $name: Kernel<$number> = Kernel {
             rows: $rows,
-            columns: $c * <$vector as Vector>::LANES,
-            micro: &[$({
-                #[$feature]
-                unsafe fn rows(k: usize, a: *const $number, b: *const $number, b_step: usize, c: *mut $number, c_step: usize, accumulate: bool) {
-                    // SAFETY: the caller's promise is `micro`'s, and that the processor knows these instructions.
-                    unsafe { micro::<$vector, $r, $c>(k, a, b, b_step, c, c_step, accumulate) }
-                }
-                rows
-            }),*],
+            columns: VECTORS * <$vector as Vector>::LANES,
+            lanes: <$vector as Vector>::LANES,
+            packed: [kernels!($number, $vector, 1 false, #[$feature] $each), kernels!($number, $vector, 2 false, #[$feature] $each), kernels!($number, $vector, 3 false, #[$feature] $each)],
+            lying: [kernels!($number, $vector, 1 true, #[$feature] $each), kernels!($number, $vector, 2 true, #[$feature] $each), kernels!($number, $vector, 3 true, #[$feature] $each)],
         };
+    };
+    ($number:ty, $vector:ty, $c:literal $lies:literal, #[$feature:meta] [$($r:literal)*]) => {
+        &[$({
+            #[$feature]
+            unsafe fn rows(k: usize, a: (*const $number, usize), b: (*const $number, usize), c: (*mut $number, usize), accumulate: bool) {
+                // SAFETY: the caller's promise is `micro`'s, and that the processor knows these instructions.
+                unsafe { micro::<$vector, $r, $c, $lies>(k, a, b, c, accumulate) }
+            }
+            rows
+        }),*]
     };
 }
 
-kernels!(BASE_F32, f32, Lanes<f32, 4>, 4 x 3, #[inline] 1 2 3 4);
-kernels!(BASE_F64, f64, Lanes<f64, 2>, 4 x 3, #[inline] 1 2 3 4);
+kernels!(BASE_F32, f32, Lanes<f32, 4>, 4, #[inline] [1 2 3 4]);
+kernels!(BASE_F64, f64, Lanes<f64, 2>, 4, #[inline] [1 2 3 4]);
 #[cfg(target_arch = "x86_64")]
-kernels!(AVX2_F32, f32, x86::__m256, 4 x 3, #[target_feature(enable = "avx2,fma")] 1 2 3 4);
+kernels!(AVX2_F32, f32, x86::__m256, 4, #[target_feature(enable = "avx2,fma")] [1 2 3 4]);
 #[cfg(target_arch = "x86_64")]
-kernels!(AVX2_F64, f64, x86::__m256d, 4 x 3, #[target_feature(enable = "avx2,fma")] 1 2 3 4);
+kernels!(AVX2_F64, f64, x86::__m256d, 4, #[target_feature(enable = "avx2,fma")] [1 2 3 4]);
 #[cfg(target_arch = "x86_64")]
-kernels!(AVX512_F32, f32, x86::__m512, 8 x 3, #[target_feature(enable = "avx512f")] 1 2 3 4 5 6 7 8);
+kernels!(AVX512_F32, f32, x86::__m512, 8, #[target_feature(enable = "avx512f")] [1 2 3 4 5 6 7 8]);
 #[cfg(target_arch = "x86_64")]
-kernels!(AVX512_F64, f64, x86::__m512d, 8 x 3, #[target_feature(enable = "avx512f")] 1 2 3 4 5 6 7 8);
+kernels!(AVX512_F64, f64, x86::__m512d, 8, #[target_feature(enable = "avx512f")] [1 2 3 4 5 6 7 8]);
 
 macro_rules! multiplies {
     ($($number:ty: $base:ident $avx2:ident $avx512:ident),*) => {$(

@@ -1,25 +1,42 @@
-//! Sums over the places of a row as so many sums beside each other, which the compiler makes vectors of. Softmax and layer normalisation call it.
+//! Sums over the places of rows as so many sums beside each other, which the compiler makes vectors of. Softmax and normalisations call it.
+//!
+//! In whole chunks of slices: places that are counted, `x[base + i]`, stay one at a time (measured: five times as long).
+use super::math::Real;
 
-/// Sums beside each other.
-pub const LANES: usize = 16;
+/// Sums beside each other: two vectors of the widest kind in f32, so that one need not wait for the other.
+const LANES: usize = 32;
 
-/// Adds up an expression of the place `i` for the places `0..n` of a row, in the type `W` of the caller: `lane_sum!(n, i => x[i])`.
-macro_rules! lane_sum {
-    ($n:expr, $i:ident => $f:expr) => {{
-        let n = $n;
-        let mut lanes = [W::ZERO; LANES];
-        let whole = n / LANES * LANES;
-        for base in (0..whole).step_by(LANES) {
-            for lane in 0..LANES {
-                let $i = base + lane;
-                lanes[lane] = lanes[lane] + $f;
-            }
+/// `join` of `of` each element, in any order, beginning with a value that changes nothing.
+#[inline(always)]
+pub fn fold<W: Real>(x: &[W], zero: W, of: impl Fn(W) -> W, join: impl Fn(W, W) -> W) -> W {
+    let mut lanes = [zero; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = join(*lane, of(*x));
         }
-        let mut rest = W::ZERO;
-        for $i in whole..n {
-            rest = rest + $f;
-        }
-        lanes.iter().fold(rest, |a, b| a + *b)
-    }};
+    }
+    let rest = rest.iter().fold(zero, |sum, x| join(sum, of(*x)));
+    lanes.iter().fold(rest, |sum, lane| join(sum, *lane))
 }
-pub(super) use lane_sum;
+
+/// The sum of `of` each element.
+#[inline(always)]
+pub fn sum<W: Real>(x: &[W], of: impl Fn(W) -> W) -> W {
+    fold(x, W::ZERO, of, |a, b| a + b)
+}
+
+/// The sum of `of` each pair of elements of rows of one length.
+#[inline(always)]
+pub fn sum2<W: Real>(x: &[W], y: &[W], of: impl Fn(W, W) -> W) -> W {
+    let mut lanes = [W::ZERO; LANES];
+    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    let rest = xs.remainder().iter().zip(ys.remainder()).fold(W::ZERO, |sum, (x, y)| sum + of(*x, *y));
+    for (x, y) in xs.zip(ys) {
+        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane = *lane + of(*x, *y);
+        }
+    }
+    lanes.iter().fold(rest, |sum, lane| sum + *lane)
+}

@@ -1,6 +1,6 @@
 //! Normalisation of rows and its gradients.
 use super::access::{Load, fresh, load_some, statistics_dtype};
-use super::lanes::{LANES, lane_sum};
+use super::lanes::{sum, sum2};
 use super::level::{self, Job, Level};
 use super::math::Real;
 use super::number::each_real;
@@ -48,16 +48,11 @@ impl<W: Real> Job for Forward<'_, W> {
         let n = x.len();
         let to = &mut to[..n];
         let count = W::from_f64(n as f64);
-        let mean = lane_sum!(n, i => x[i]) / count;
-        let variance = lane_sum!(n, i => (x[i] - mean) * (x[i] - mean)) / count;
+        let mean = sum(x, |x| x) / count;
+        let variance = sum(x, |x| (x - mean) * (x - mean)) / count;
         let rstd = W::ONE / (variance + W::from_f64(epsilon)).sqrt();
         match (weight, bias) {
-            (Some(w), Some(b)) => {
-                let (w, b) = (&w[..n], &b[..n]);
-                for i in 0..n {
-                    to[i] = ((x[i] - mean) * rstd).fma::<L>(w[i], b[i]);
-                }
-            }
+            (Some(w), Some(b)) => to.iter_mut().zip(x).zip(w).zip(b).for_each(|(((to, x), w), b)| *to = ((*x - mean) * rstd).fma::<L>(*w, *b)),
             (Some(w), None) => to.iter_mut().zip(x).zip(w).for_each(|((to, x), w)| *to = (*x - mean) * rstd * *w),
             (None, Some(b)) => to.iter_mut().zip(x).zip(b).for_each(|((to, x), b)| *to = (*x - mean).fma::<L>(rstd, *b)),
             (None, None) => to.iter_mut().zip(x).for_each(|(to, x)| *to = (*x - mean) * rstd),
@@ -90,10 +85,12 @@ pub fn layer_norm_backward(x: &Raw, dy: &Raw, width: usize, weight: Option<&Raw>
                 }
             }
         })?;
-        let total = |skip: usize| -> Vec<W> {
-            (0..width).map(|i| sums.chunks_exact((2 * width).max(1)).fold(W::ZERO, |a, part| a + part[skip + i])).collect()
-        };
-        Ok((W::store(out, x.dtype, x.shape())?, store_as(total(0), weight_dtype, &shape)?, store_as(total(width), weight_dtype, &shape)?))
+        let mut total = vec![W::ZERO; 2 * width];
+        for part in sums.chunks_exact((2 * width).max(1)) {
+            total.iter_mut().zip(part).for_each(|(a, b)| *a = *a + *b);
+        }
+        let db = total.split_off(width);
+        Ok((W::store(out, x.dtype, x.shape())?, store_as(total, weight_dtype, &shape)?, store_as(db, weight_dtype, &shape)?))
     })
 }
 
@@ -119,21 +116,19 @@ impl<W: Real> Job for Backward<'_, W> {
     #[inline(always)]
     fn run<L: Level>(self) {
         let Self { x, dy, dx, w, mean, rstd, dw, db } = self;
-        let n = x.len();
-        let (dy, dx, dw, db) = (&dy[..n], &mut dx[..n], &mut dw[..n], &mut db[..n]);
-        for i in 0..n {
-            dw[i] = ((x[i] - mean) * rstd).fma::<L>(dy[i], dw[i]);
-            db[i] = db[i] + dy[i];
-            dx[i] = dy[i];
+        for (((dw, db), x), dy) in dw.iter_mut().zip(db).zip(x).zip(dy) {
+            *dw = ((*x - mean) * rstd).fma::<L>(*dy, *dw);
+            *db = *db + *dy;
         }
-        if let Some(w) = w {
-            dx.iter_mut().zip(w).for_each(|(g, w)| *g = *g * *w);
+        let count = W::from_f64(x.len() as f64);
+        match w {
+            Some(w) => dx.iter_mut().zip(dy).zip(w).for_each(|((g, dy), w)| *g = *dy * *w),
+            None => dx.copy_from_slice(dy),
         }
-        let count = W::from_f64(n as f64);
-        let a = lane_sum!(n, i => dx[i]) / count;
-        let b = lane_sum!(n, i => dx[i] * (x[i] - mean)) * rstd / count;
-        for i in 0..n {
-            dx[i] = rstd * (dx[i] - a - (x[i] - mean) * rstd * b);
+        let a = sum(dx, |g| g) / count;
+        let b = sum2(dx, x, |g, x| g * (x - mean)) * rstd / count * rstd;
+        for (dx, x) in dx.iter_mut().zip(x) {
+            *dx = rstd * (*dx - a - (*x - mean) * b);
         }
     }
 }

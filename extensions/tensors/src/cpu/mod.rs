@@ -12,6 +12,7 @@ mod backward;
 mod batchnorm;
 mod binary;
 mod conv;
+mod depthwise;
 mod copy;
 mod element;
 mod gemm;

@@ -42,7 +42,7 @@ impl Frame {
     }
 
     /// Height and width of the padded picture, as far as patches reach.
-    fn reach(&self) -> [usize; 2] {
+    pub fn reach(&self) -> [usize; 2] {
         [0, 1].map(|d| (self.out[d].max(1) - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d] + 1)
     }
 
@@ -267,7 +267,11 @@ impl<W: Wide> Columns<W> for Pixels<'_, W> {
             let len = (cg - c).min(count - done);
             let (ky, kx) = (k / frame.kernel[1], k % frame.kernel[1]);
             let base = (ky * frame.dilation[0] * self.line + kx * frame.dilation[1]) * frame.c + self.channels[0] + c;
-            runs.push([done, base, len]);
+            // Neighbouring pixels' channels are neighbours where there is one group.
+            match runs.last_mut() {
+                Some([_, before, len_before]) if *before + *len_before == base => *len_before += len,
+                _ => runs.push([done, base, len]),
+            }
             done += len;
         }
         level::run(PackRuns { data: self.data, runs: &runs, offsets: &self.offsets[k0..k1], stride: 1, width, to });

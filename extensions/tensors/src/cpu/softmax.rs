@@ -1,7 +1,7 @@
 //! Softmax, its logarithm, and cross-entropy, with their gradients.
 use super::access::{Load, fresh, statistics_dtype};
 use super::index::integers;
-use super::lanes::{LANES, lane_sum};
+use super::lanes::{self, sum, sum2};
 use super::level::{self, Job, Level};
 use super::math::Real;
 use super::number::each_real;
@@ -82,19 +82,10 @@ struct Row<'a, W> {
     log: bool,
 }
 
-/// The greatest of a row; NaN if there is one.
+/// The greatest of a row. NaNs are left out: the sum of the exponentials is NaN then, and with it all results.
 #[inline(always)]
 fn greatest<W: Real>(x: &[W]) -> W {
-    let mut lanes = [W::LOWEST; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    let join = |a: W, b: W| if b > a || b.is_nan() { b } else { a };
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane = join(*lane, *x);
-        }
-    }
-    rest.iter().chain(&lanes).fold(W::LOWEST, |a, b| join(a, *b))
+    lanes::fold(x, W::LOWEST, |x| x, |a, b| if b > a { b } else { a })
 }
 
 impl<W: Real> Job for Row<'_, W> {
@@ -106,16 +97,16 @@ impl<W: Real> Job for Row<'_, W> {
         let to = &mut to[..n];
         let max = greatest(from);
         for (to, x) in to.iter_mut().zip(from) {
-            *to = (*x - max).exp::<L>();
+            *to = (*x - max).exp_below::<L>();
         }
-        let sum = lane_sum!(n, i => to[i]);
+        let total = sum(to, |x| x);
         if log {
-            let shift = sum.ln::<L>();
+            let shift = total.ln::<L>();
             for (to, x) in to.iter_mut().zip(from) {
                 *to = *x - max - shift;
             }
         } else {
-            let scale = W::ONE / sum;
+            let scale = W::ONE / total;
             to.iter_mut().for_each(|to| *to = *to * scale);
         }
     }
@@ -136,14 +127,14 @@ impl<W: Real> Job for RowBackward<'_, W> {
         let n = y.len();
         let (dy, to) = (&dy[..n], &mut to[..n]);
         if log {
-            let sum = lane_sum!(n, i => dy[i]);
+            let total = sum(dy, |x| x);
             for ((to, y), dy) in to.iter_mut().zip(y).zip(dy) {
-                *to = *dy - y.exp::<L>() * sum;
+                *to = *dy - y.exp_below::<L>() * total;
             }
         } else {
-            let sum = lane_sum!(n, i => dy[i] * y[i]);
+            let total = sum2(dy, y, |dy, y| dy * y);
             for ((to, y), dy) in to.iter_mut().zip(y).zip(dy) {
-                *to = *y * (*dy - sum);
+                *to = *y * (*dy - total);
             }
         }
     }
@@ -178,13 +169,13 @@ impl<W: Real> Job for Loss<'_, W> {
     fn run<L: Level>(self) -> W {
         let Self { x, class, smoothing } = self;
         let max = greatest(x);
-        let total = lane_sum!(x.len(), i => (x[i] - max).exp::<L>()).ln::<L>();
+        let total = sum(x, |x| (x - max).exp_below::<L>()).ln::<L>();
         let loss = total - (x[class] - max);
         if smoothing == 0.0 {
             return loss;
         }
         // Of all classes alike: the mean of `total - (x - max)`.
-        let mean = lane_sum!(x.len(), i => x[i] - max) / W::from_f64(x.len() as f64);
+        let mean = sum(x, |x| x - max) / W::from_f64(x.len() as f64);
         loss * W::from_f64(1.0 - smoothing) + (total - mean) * W::from_f64(smoothing)
     }
 }

@@ -98,10 +98,7 @@ impl<W: Real> Job for Block<'_, W> {
             Unary::Trunc => each!(x => x.trunc()),
             Unary::Sigmoid => each!(x => x.sigmoid::<L>()),
             Unary::Relu => each!(x => if x <= zero { zero } else { x }),
-            Unary::Gelu => {
-                let s = c(std::f64::consts::FRAC_1_SQRT_2);
-                each!(x => half * x * (one + (x * s).erf::<L>()));
-            }
+            Unary::Gelu => each!(x => x * x.normal::<L>()[0]),
             Unary::GeluTanh => {
                 let (a, b) = (c((2.0 / std::f64::consts::PI).sqrt()), c(0.044715));
                 each!(x => half * x * (one + (a * (b * x * x).fma::<L>(x, x)).tanh::<L>()));
