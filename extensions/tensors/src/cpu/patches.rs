@@ -53,6 +53,13 @@ impl Frame {
             return Padded::AsIs(x);
         }
         let mut out = Lent::new(self.n * self.c * height * width);
+        self.pad(x, &mut out);
+        Padded::Made(out)
+    }
+
+    /// Writes the pictures with their padding.
+    pub fn pad<W: Wide>(&self, x: &[W], out: &mut [W]) {
+        let [height, width] = self.reach();
         let [columns, from_column, to_column] = self.overlap(1, width);
         let [rows, from_row, to_row] = self.overlap(0, height);
         let area = self.size[0] * self.size[1];
@@ -66,7 +73,6 @@ impl Frame {
                 line[to_column..to_column + columns].copy_from_slice(&from[(from_row + y) * self.size[1] + from_column..][..columns]);
             }
         }
-        Padded::Made(out)
     }
 
     /// How much of a dimension of the picture is seen, from where, and where in the padded picture it begins.

@@ -7,6 +7,7 @@
 //! weights  ------------------> U[36][o][c]
 //! ```
 use super::gemm::{Multiply, Packed, Place, multiply};
+use super::interleave::interleave;
 use super::level::{self, Job, Level};
 use super::math::Real;
 use super::matmul::Matrix;
@@ -19,13 +20,14 @@ use crate::error::Result;
 const OUT: usize = 4;
 const IN: usize = 6;
 const POINTS: usize = IN * IN;
+/// Elements of the squares that are turned in registers.
+const SQUARE: usize = 8;
 /// Tiles that are transformed together: enough that the compiler keeps the loop over them, and makes vectors of it.
 const LANES: usize = 32;
 /// Tiles that a thread does at a time: V and M of them stay in the second-level cache for networks of usual width.
 const TILES: usize = 96;
-/// Below, the transformations cost as much as the multiplications that they save (measured: 32 channels 0.8, 64 1.05, 128 1.5 times the
-/// speed of the plain sum), and the plain sum rounds less.
-const LEAST_CHANNELS: usize = 128;
+/// Below, the transformations cost as much as the multiplications that they save, and the plain sum rounds less.
+const LEAST_CHANNELS: usize = 64;
 /// Pictures with fewer tiles would leave the kernel's columns half empty.
 const LEAST_TILES: usize = 4;
 
@@ -124,6 +126,8 @@ struct Tiles {
     line: usize,
     area: usize,
     out: [usize; 2],
+    /// Tiles in a line of them.
+    across: usize,
 }
 
 impl Tiles {
@@ -138,26 +142,42 @@ impl Tiles {
                 }
             }
         }
-        Self { places, wanted, line, area: height * line, out }
+        Self { places, wanted, line, area: height * line, out, across: grid[1] }
+    }
+
+    /// Tiles `begin..begin + count` in stretches of neighbours in one line of tiles: from where, how many.
+    fn stretches(&self, begin: usize, count: usize) -> impl Iterator<Item = [usize; 2]> {
+        let across = self.across;
+        let mut next = begin;
+        std::iter::from_fn(move || {
+            let (from, end) = (next, begin + count);
+            (from < end).then(|| {
+                next = ((from / across + 1) * across).min(end);
+                [from, next - from]
+            })
+        })
     }
 
     /// `V = B^T d B` of all tiles and channels.
     fn gather<W: Real>(&self, padded: &[W], c: usize, v: &mut [W]) {
         let total = self.places.len();
-        let mut points: Points<W> = [[W::ZERO; LANES]; POINTS];
+        // Lines are read as whole squares: what is beyond a tile's six elements is written over, or lies in the last rows.
+        let mut points = [[W::ZERO; LANES]; POINTS + SQUARE - IN];
         for channel in 0..c {
             let data = &padded[channel * self.area..];
             for begin in (0..total).step_by(LANES) {
                 let count = LANES.min(total - begin);
-                for (lane, [place, _]) in self.places[begin..begin + count].iter().enumerate() {
+                for [tile, tiles] in self.stretches(begin, count) {
                     for i in 0..IN {
-                        let line = &data[place + i * self.line..][..IN];
-                        (0..IN).for_each(|j| points[i * IN + j][lane] = line[j]);
+                        let line = &data[self.places[tile][0] + i * self.line..];
+                        let long = if line.len() >= (tiles - 1) * OUT + SQUARE { SQUARE } else { IN };
+                        interleave(line, OUT, [tiles, long], &mut points[i * IN..].as_flattened_mut()[tile - begin..], LANES);
                     }
                 }
-                level::run(Input { points: &mut points });
+                let points: &mut Points<W> = points.first_chunk_mut().expect("there are more");
+                level::run(Input { points });
                 for (i, point) in points.iter().enumerate() {
-                    v[(i * c + channel) * total + begin..][..count].copy_from_slice(&point[..count]);
+                    copy_lanes(point, &mut v[(i * c + channel) * total + begin..], count);
                 }
             }
         }
@@ -174,19 +194,36 @@ impl Tiles {
             for begin in (0..total).step_by(LANES) {
                 let count = LANES.min(total - begin);
                 for (i, point) in points.iter_mut().enumerate() {
-                    point[..count].copy_from_slice(&m[(i * o + channel) * total + begin..][..count]);
+                    copy_lanes(&m[(i * o + channel) * total + begin..], point, count);
                 }
                 level::run(Output { points: &points, results: &mut results, bias });
-                for lane in 0..count {
-                    let ([_, place], [rows, columns]) = (self.places[begin + lane], self.wanted[begin + lane]);
-                    for i in 0..rows {
-                        let line = [0, 1, 2, 3].map(|j| results[i * OUT + j][lane]);
-                        let to = &mut to[place + i * self.out[1]..];
-                        if columns == OUT { to[..OUT].copy_from_slice(&line) } else { to[..columns].copy_from_slice(&line[..columns]) }
-                    }
+                for [tile, tiles] in self.stretches(begin, count) {
+                    self.write(&results, tile - begin, [tile, tiles], to);
                 }
             }
         }
+    }
+
+    /// The results of neighbouring tiles, of which the last one may not be wanted whole.
+    fn write<W: Real>(&self, results: &[Lane<W>; OUT * OUT], lane: usize, [tile, tiles]: [usize; 2], to: &mut [W]) {
+        let (place, [rows, columns]) = (self.places[tile][1], self.wanted[tile + tiles - 1]);
+        let whole = if columns == OUT { tiles } else { tiles - 1 };
+        for i in 0..rows {
+            let to = &mut to[place + i * self.out[1]..];
+            let results = &results[i * OUT..(i + 1) * OUT];
+            interleave(&results.as_flattened()[lane..], LANES, [OUT, whole], to, OUT);
+            for (j, results) in results[..columns].iter().enumerate().filter(|_| whole < tiles) {
+                to[whole * OUT + j] = results[lane + whole];
+            }
+        }
+    }
+}
+
+/// Copies `count` lanes, of which there mostly are all.
+fn copy_lanes<W: Copy>(from: &[W], to: &mut [W], count: usize) {
+    match (from.first_chunk::<LANES>(), to.first_chunk_mut::<LANES>()) {
+        (Some(from), Some(to)) if count == LANES => *to = *from,
+        _ => to[..count].copy_from_slice(&from[..count]),
     }
 }
 
