@@ -49,6 +49,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<ExitCode> {
         Some("peers") => {
             peers::Runs::install(&build::source(), &ochre_build::Cache::find()?)?;
             peers::Torch::install(&build::source(), &ochre_build::Cache::find()?)?;
+            peers::Onnx::install(&build::source(), &ochre_build::Cache::find()?)?;
             println!("{}", peers::Storage::install(&build::source(), &ochre_build::Cache::find()?)?.directory.display());
             Ok(ExitCode::SUCCESS)
         }

@@ -144,6 +144,16 @@ impl Torch {
     }
 }
 
+/// What exports and checks ONNX models, and Microsoft's engine, for the tests of `ochre-nn`; they run it beside PyTorch.
+pub struct Onnx;
+
+impl Onnx {
+    /// Makes or finds it: some 60 MB are fetched.
+    pub fn install(source: &Path, cache: &Cache) -> anyhow::Result<()> {
+        environment(&cache.peers().join("python-onnx"), &source.join("tests/servers/peers/onnx.txt"))
+    }
+}
+
 /// NVIDIA's compiler for the GPU's kernels and its assembler: neither a GPU nor a driver nor a toolkit is needed.
 pub struct Ptx {
     pub python: PathBuf,

@@ -23,7 +23,6 @@ mod report;
 mod slot;
 mod summary;
 
-#[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod optim;
 

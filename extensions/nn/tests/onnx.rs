@@ -1,8 +1,6 @@
-//! ONNX models made by Python's onnx, against what Python's onnxruntime made of them (peer/onnx_models.py wrote it down).
-//!
-//! Where onnxruntime's library is not found (`ORT_DYLIB_PATH`, an active Python environment), the error that users get is
-//! tested instead.
-#![cfg(feature = "onnx")]
+//! ONNX models made by Python's onnx, against what Python's onnxruntime made of them (peer/onnx_models.py wrote it down), by our own engine; by
+//! onnxruntime where its library is found. tests/engines.rs compares much more, with peers.
+use ochre_nn::onnx::Runner;
 use ochre_nn::{npy, onnx};
 use ochre_tensors::{DType, Tensor};
 use std::collections::BTreeMap;
@@ -12,16 +10,14 @@ fn peer(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peer").join(name)
 }
 
-/// The model, or None where there is no engine: then the error is the one that helps.
-fn loaded(name: &str) -> Option<onnx::Model> {
-    match onnx::load(peer(name)) {
-        Ok(model) => Some(model),
-        Err(error) => {
-            assert!(std::env::var_os("ORT_DYLIB_PATH").is_none(), "{error}");
-            assert!(error.to_string().contains("pip install onnxruntime"), "{error}");
-            None
-        }
-    }
+/// The model for each engine that is here.
+fn loaded(name: &str) -> Vec<onnx::Model> {
+    let own = onnx::load_with(peer(name), Runner::Own).expect("our own engine needs nothing");
+    assert_eq!(own.engine(), "Ochre's own engine");
+    let other = onnx::load_with(peer(name), Runner::Onnxruntime);
+    // Users are not told that something is missing: the best that is there is taken.
+    assert_eq!(onnx::load(peer(name)).expect("an engine").engine(), other.as_ref().map_or("Ochre's own engine", onnx::Model::engine));
+    std::iter::once(own).chain(other.ok()).collect()
 }
 
 #[track_caller]
@@ -34,7 +30,10 @@ fn close(ours: &Tensor, theirs: &Tensor) {
 #[test]
 fn a_model_gives_what_onnxruntime_gives() {
     let expected: BTreeMap<String, Tensor> = npy::load_npz(peer("onnx.npz")).expect("the reference is there").into_iter().collect();
-    let Some(model) = loaded("pictures.onnx") else { return };
+    loaded("pictures.onnx").iter().for_each(|model| pictures(model, &expected));
+}
+
+fn pictures(model: &onnx::Model, expected: &BTreeMap<String, Tensor>) {
     assert_eq!(model.inputs()[0].shape, [None, Some(3), Some(8), Some(8)]);
     assert_eq!(model.outputs()[0].name, "probabilities");
     let x = &expected["pictures/in/x"];
@@ -48,16 +47,17 @@ fn a_model_gives_what_onnxruntime_gives() {
 #[test]
 fn several_inputs_and_outputs_go_by_name() {
     let expected: BTreeMap<String, Tensor> = npy::load_npz(peer("onnx.npz")).expect("the reference is there").into_iter().collect();
-    let Some(model) = loaded("words.onnx") else { return };
-    let outputs: BTreeMap<String, Tensor> = model.run(&[("scale", &expected["words/in/scale"]), ("words", &expected["words/in/words"])]).expect("run").into_iter().collect();
-    for name in ["scaled", "best"] {
-        close(&outputs[name], &expected[&format!("words/out/{name}")]);
+    for model in loaded("words.onnx") {
+        let outputs: BTreeMap<String, Tensor> = model.run(&[("scale", &expected["words/in/scale"]), ("words", &expected["words/in/words"])]).expect("run").into_iter().collect();
+        for name in ["scaled", "best"] {
+            close(&outputs[name], &expected[&format!("words/out/{name}")]);
+        }
     }
 }
 
 #[test]
 fn what_does_not_fit_is_told() {
-    let Some(model) = loaded("pictures.onnx") else { return };
+    let model = onnx::load(peer("pictures.onnx")).expect("an engine");
     let error = |inputs: &[(&str, &Tensor)]| model.run(inputs).err().expect("an error").to_string();
     let wrong = error(&[("x", &Tensor::zeros(&[1, 3, 9, 8]))]);
     assert!(wrong.contains("`x`") && wrong.contains("[1, 3, 9, 8]") && wrong.contains("[any, 3, 8, 8]"), "{wrong}");
@@ -70,6 +70,14 @@ fn damaged_models_are_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("bad.onnx");
     std::fs::write(&file, b"this is no model").expect("written");
-    assert!(onnx::load(&file).is_err());
+    let all = std::fs::read(peer("pictures.onnx")).expect("the model");
+    for runner in [Runner::Best, Runner::Own] {
+        std::fs::write(&file, b"this is no model").expect("written");
+        assert!(onnx::load_with(&file, runner).is_err());
+        for cut in [1, 7, all.len() / 2, all.len() - 1] {
+            std::fs::write(&file, &all[..cut]).expect("written");
+            assert!(onnx::load_with(&file, runner).is_err(), "{cut} bytes");
+        }
+    }
     assert!(onnx::load(folder.path().join("none.onnx")).err().expect("an error").to_string().contains("none.onnx"));
 }

@@ -46,6 +46,8 @@ pub fn cell_side(context: &Context) -> anyhow::Result<Tally> {
     let built = &context.built;
     let prelude = ochre_build::prelude_command(&built.source, &built.cache, &built.compiler);
     let mut tally = storage_peers(context);
+    tally.add(tensors_peer(context));
+    tally.add(onnx_peer(context));
     tally.add(run(context, "cells", prelude.command("test")?)?);
     let worker = ochre_build::worker_command(&built.source, &built.cache, &built.compiler);
     tally.add(run(context, "worker", worker.command("test")?)?);
@@ -65,6 +67,14 @@ fn tensors_peer(context: &Context) -> Tally {
     match crate::peers::Torch::install(&context.built.source, &context.built.cache) {
         Ok(_) => Tally::default(),
         Err(error) => Tally::failure("tensors' peer", format!("{error:#}")),
+    }
+}
+
+/// Installs onnxruntime, for the tests of ONNX models.
+fn onnx_peer(context: &Context) -> Tally {
+    match crate::peers::Onnx::install(&context.built.source, &context.built.cache) {
+        Ok(()) => Tally::default(),
+        Err(error) => Tally::failure("ONNX's peer", format!("{error:#}")),
     }
 }
 

@@ -1,6 +1,9 @@
 //! `ochre::onnx::load("model.onnx")?.run(&[("x", &tensor)])?`: models of other programs, for use.
 //!
 //! Microsoft's onnxruntime does the work where its library is found: `ORT_DYLIB_PATH`, what `pip install onnxruntime` brought, the system's.
+//! Where it is not, our own engine does, for the operators that exported networks are made of. Which one it is, the model says when it is shown.
+mod own;
+#[cfg(feature = "onnx")]
 mod runtime;
 
 use crate::error::{NnError, Result};
@@ -34,15 +37,53 @@ pub struct Model {
     outputs: Vec<Port>,
 }
 
+/// What runs a model.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Runner {
+    /// onnxruntime where its library is found, else our own.
+    #[default]
+    Best,
+    /// Microsoft's onnxruntime: all of ONNX, and the faster one.
+    Onnxruntime,
+    /// Our own engine, which needs no library.
+    Own,
+}
+
 /// Loads an ONNX model.
 ///
 /// # Errors
-/// The file cannot be read, is no ONNX model or needs what the engine does not have; or there is no engine.
+/// The file cannot be read, is no ONNX model or needs what the engine does not have.
 pub fn load(path: impl AsRef<Path>) -> Result<Model> {
+    load_with(path, Runner::Best)
+}
+
+/// Loads an ONNX model for one of the engines.
+///
+/// # Errors
+/// As [`load`]; or onnxruntime's library is asked for, and not found.
+pub fn load_with(path: impl AsRef<Path>, runner: Runner) -> Result<Model> {
     let path = path.as_ref();
     std::fs::metadata(path).map_err(|e| NnError::file("opening", path, e))?;
-    let engine = runtime::load(path)?;
+    let engine = match runner {
+        Runner::Own => own::load(path)?,
+        Runner::Best if !runtime::wanted() => own::load(path)?,
+        Runner::Best | Runner::Onnxruntime => runtime::load(path)?,
+    };
     Ok(Model { name: engine.name(), inputs: engine.inputs(), outputs: engine.outputs(), engine: Mutex::new(engine) })
+}
+
+/// Without the feature there is no onnxruntime.
+#[cfg(not(feature = "onnx"))]
+mod runtime {
+    use super::{Engine, NnError, Path, Result};
+
+    pub fn wanted() -> bool {
+        false
+    }
+
+    pub fn load(_: &Path) -> Result<Box<dyn Engine>> {
+        Err(NnError::Onnx { operation: "loading", problem: "onnxruntime is not part of this build".to_owned() })
+    }
 }
 
 impl Model {
@@ -106,6 +147,12 @@ fn fitted(port: &Port, tensor: &Tensor) -> Result<Tensor> {
         Some(dtype) if dtype != on_cpu.dtype() => on_cpu.to_dtype(dtype),
         _ => on_cpu,
     })
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl std::fmt::Display for Model {

@@ -24,6 +24,15 @@ fn loaded() -> std::result::Result<&'static Loaded, String> {
     LOADED.get_or_init(open).as_ref().map_err(Clone::clone)
 }
 
+/// Whether it is here, or was named by the user: then a library that cannot be opened is worth an error.
+pub fn wanted() -> bool {
+    loaded().is_ok() || named().is_some()
+}
+
+fn named() -> Option<PathBuf> {
+    std::env::var_os("ORT_DYLIB_PATH").filter(|v| !v.is_empty()).map(PathBuf::from)
+}
+
 fn open() -> std::result::Result<Loaded, String> {
     let mut why = Vec::new();
     for path in candidates() {
@@ -41,8 +50,8 @@ fn open() -> std::result::Result<Loaded, String> {
 
 /// Where it may be, the likeliest first. What the user named is the only one then.
 fn candidates() -> Vec<PathBuf> {
-    if let Some(named) = std::env::var_os("ORT_DYLIB_PATH").filter(|v| !v.is_empty()) {
-        return vec![PathBuf::from(named)];
+    if let Some(named) = named() {
+        return vec![named];
     }
     let mut found: Vec<PathBuf> = site_packages().iter().filter_map(|site| library(&site.join("onnxruntime/capi"))).collect();
     found.push(PathBuf::from(format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)));
