@@ -3,6 +3,8 @@
 //! - "An ONNX model gives the same by onnxruntime and by Ochre's own engine."
 //!
 //! `peer/onnx_oracle.py` makes the models and the answers, with what `cargo xtask peers` (and every `cargo xtask test`) installs.
+mod support;
+
 use ochre_nn::npy;
 use ochre_nn::onnx::{self, Runner};
 use ochre_tensors::{DType, Tensor};
@@ -10,15 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-
-/// Folder of the environment `name` below the peers.
-fn peer(name: &str) -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cache = || variable("OCHRE_CACHE").or_else(|| variable("XDG_CACHE_HOME").map(|d| d.join("ochre"))).or_else(|| variable("HOME").map(|d| d.join(".cache/ochre")));
-    let folder = variable("OCHRE_PEERS").or_else(|| cache().map(|d| d.join("peers"))).expect("OCHRE_PEERS or HOME is set").join(name);
-    assert!(folder.join("bin/python").is_file(), "there is no {}: run `cargo xtask peers`", folder.display());
-    folder
-}
+use support::peer;
 
 /// site-packages of an environment.
 fn packages(environment: &Path) -> PathBuf {

@@ -9,7 +9,11 @@ use std::path::Path;
 type Reference = BTreeMap<String, Tensor>;
 
 fn reference() -> Reference {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peer/reference.npz");
+    read("reference.npz")
+}
+
+fn read(name: &str) -> Reference {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peer").join(name);
     npy::load_npz(file).expect("the reference is there").into_iter().collect()
 }
 
@@ -81,6 +85,64 @@ fn layers_compute_what_pytorch_computes() {
     for (name, layer) in &cases {
         check(&reference, name, layer);
     }
+}
+
+/// A layer under the name that the reference gives it.
+struct Inner(Box<dyn Module>);
+
+impl Module for Inner {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        self.0.forward(input)
+    }
+    fn children(&self) -> Vec<(String, &dyn Module)> {
+        vec![("layer".to_owned(), &*self.0)]
+    }
+}
+
+#[test]
+fn more_layers_compute_what_pytorch_computes() {
+    let reference = read("layers.npz");
+    let inner = |layer: Box<dyn Module>| -> Box<dyn Module> { Box::new(Inner(layer)) };
+    let cases: Vec<(&str, Box<dyn Module>)> = vec![
+        ("conv_transpose1d", Box::new(nn::ConvTranspose1d::new(4, 3, 4).stride(3).padding(1).output_padding(2))),
+        ("rms_norm", Box::new(nn::RmsNorm::new(&[4]))),
+        ("prelu", Box::new(nn::PRelu::new(1))),
+        ("prelu_channels", Box::new(nn::PRelu::new(3))),
+        ("elu", Box::new(nn::Elu(0.7))),
+        ("softplus", Box::new(nn::Softplus)),
+        ("upsample", Box::new(nn::Upsample::new(2))),
+        ("upsample_bilinear", Box::new(nn::Upsample::to([5, 7]).bilinear(false))),
+        ("max_pool1d", Box::new(nn::MaxPool1d::new(3).ceil_mode(true))),
+        ("avg_pool1d", Box::new(nn::AvgPool1d::new(3).stride(2).padding(1))),
+        ("avg_pool2d_up", Box::new(nn::AvgPool2d::new(3).stride(2).padding(1).ceil_mode(true).count_padding(false))),
+        ("adaptive_max_pool2d", Box::new(nn::AdaptiveMaxPool2d::new([2, 3]))),
+        ("attention", Box::new(nn::MultiheadAttention::new(8, 2))),
+        ("attention_causal", Box::new(nn::MultiheadAttention::new(8, 2).causal(true))),
+        ("transformer", Box::new(nn::TransformerEncoderLayer::new(8, 2).hidden(12).dropout(0.0))),
+        ("transformer_first", Box::new(nn::TransformerEncoderLayer::new(8, 4).hidden(12).dropout(0.0).gelu().norm_first(true))),
+        ("lstm", inner(Box::new(nn::Lstm::new(4, 3)))),
+        ("lstm_both", inner(Box::new(nn::Lstm::new(4, 3).layers(2).bidirectional(true).batch_first(true)))),
+        ("gru", inner(Box::new(nn::Gru::new(4, 3)))),
+        ("gru_both", inner(Box::new(nn::Gru::new(4, 3).layers(2).bidirectional(true).batch_first(true)))),
+    ];
+    for (name, layer) in &cases {
+        check(&reference, name, layer);
+    }
+}
+
+#[test]
+fn a_sequence_in_two_parts_is_the_sequence() {
+    let x = Tensor::randn(&[6, 2, 4]);
+    let (lstm, gru) = (nn::Lstm::new(4, 3).layers(2), nn::Gru::new(4, 3).layers(2));
+    let parts = [x.narrow(0, 0, 2), x.narrow(0, 2, 4)];
+    let (first, (hidden, cell)) = lstm.run(&parts[0], None);
+    let (second, last) = lstm.run(&parts[1], Some((&hidden, &cell)));
+    let (whole, end) = lstm.run(&x, None);
+    close("lstm", &Tensor::cat(&[&first, &second], 0), &whole, 1e-6);
+    close("its cell", &last.1, &end.1, 1e-6);
+    let (first, hidden) = gru.run(&parts[0], None);
+    let (second, _) = gru.run(&parts[1], Some(&hidden));
+    close("gru", &Tensor::cat(&[&first, &second], 0), &gru.forward(&x), 1e-6);
 }
 
 fn optimised(reference: &Reference, make: &dyn Fn(Vec<Tensor>) -> Box<dyn Optimizer>) -> Vec<Tensor> {

@@ -278,6 +278,13 @@ pub trait Backend: Send + Sync {
     fn cumsum(&self, x: &Raw, dim: usize) -> Result<Raw>;
     /// Stable; NaN is last in ascending order. Values and indices (i64).
     fn sort(&self, x: &Raw, dim: usize, descending: bool) -> Result<(Raw, Raw)>;
+    /// The first `k` (at most the size of `dim`) of what `sort` gives, in memory of their own.
+    fn top(&self, x: &Raw, dim: usize, descending: bool, k: usize) -> Result<(Raw, Raw)> {
+        let (values, places) = self.sort(x, dim, descending)?;
+        // A copy: the view would hold all that was sorted.
+        let first = |all: Raw| self.copy(&all.with_layout(all.layout.narrow(dim, 0, k, 1)));
+        Ok((first(values)?, first(places)?))
+    }
 
     /// `[…, m, k] x [..., k, n]`, leading dimensions equal (stride 0 where they repeat). Floats; f16 and bf16 add up in f32.
     fn matmul(&self, a: &Raw, b: &Raw) -> Result<Raw>;

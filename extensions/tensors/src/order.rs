@@ -112,14 +112,10 @@ fn sort(operation: &'static str, x: &Tensor, dim: i64, descending: bool, k: Opti
         let problem = format!("{} of dimension {dim} of shape {:?}, which has {size} places", k.unwrap_or(0), x.shape());
         return Err(TensorError::Shape { operation, problem });
     }
-    let (mut values, mut places) = backend(x.device())?.sort(&x.raw(), dim, descending)?;
-    if let Some(k) = k
-        && k < size
-    {
-        // A copy: the view would hold all that was sorted.
-        values = backend(x.device())?.copy(&values.with_layout(values.layout.narrow(dim, 0, k, 1)))?;
-        places = backend(x.device())?.copy(&places.with_layout(places.layout.narrow(dim, 0, k, 1)))?;
-    }
+    let (values, places) = match k.filter(|k| *k < size) {
+        Some(k) => backend(x.device())?.top(&x.raw(), dim, descending, k)?,
+        None => backend(x.device())?.sort(&x.raw(), dim, descending)?,
+    };
     let index = Tensor::from_raw(places.clone());
     let values = record(operation, &[x], values, || {
         let shape: Dims = x.shape().into();

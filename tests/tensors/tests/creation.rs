@@ -58,6 +58,28 @@ fn random_numbers_have_their_distribution() {
 }
 
 #[test]
+fn choices_are_made_by_weight() {
+    let _turn = turn();
+    manual_seed(3);
+    let weights = Tensor::from_slice(&[1.0f32, 0.0, 3.0, 4.0]);
+    let counts = weights.multinomial(80_000, true).bincount(4).to_vec::<i64>();
+    // Five standard deviations.
+    assert!(counts[1] == 0 && [(0, 0.125), (2, 0.375), (3, 0.5)].iter().all(|&(i, share)| (counts[i] as f64 / 8e4 - share).abs() < 0.009), "{counts:?}");
+    // Without replacement: no place twice, and the first follows the weights.
+    let rows = weights.unsqueeze(0).expand(&[20_000, 4]).multinomial(3, false);
+    assert_eq!(rows.shape(), [20_000, 3]);
+    assert_eq!(rows.sort(1, false).0.unique().to_vec::<i64>(), [0, 2, 3]);
+    assert!(rows.to_vec2::<i64>().iter().all(|row| row.iter().collect::<std::collections::BTreeSet<_>>().len() == 3));
+    let first = rows.select(1, 0).bincount(4).to_vec::<i64>();
+    assert!((first[3] as f64 / 2e4 - 0.5).abs() < 0.018, "{first:?}");
+    assert_eq!(Tensor::zeros(&[0, 4]).multinomial(2, true).shape(), [0, 2]);
+    for (wrong, count) in [(Tensor::from_slice(&[1.0f32, -1.0]), 1), (Tensor::from_slice(&[1.0f32, 0.0]), 2), (Tensor::from_slice(&[f32::NAN, 1.0]), 1)] {
+        let said = std::panic::catch_unwind(|| wrong.multinomial(count, false)).unwrap_err();
+        assert!(said.downcast_ref::<String>().unwrap().starts_with("multinomial: weights have to be"));
+    }
+}
+
+#[test]
 fn a_seed_gives_the_same_numbers_and_the_next_call_others() {
     let _turn = turn();
     let draw = || [Tensor::rand(&[7]).to_vec::<f32>(), Tensor::randn(&[7]).to_vec::<f32>()];

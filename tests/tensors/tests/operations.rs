@@ -4,14 +4,29 @@
 use ochre_tensors::Device;
 use ochre_tensors_suite::{Kind, cases, check, finite, torch};
 use std::collections::BTreeSet;
+use std::process::Command;
 
 #[test]
 fn values_and_gradients_are_pytorchs() {
     let python = torch::python().unwrap();
     let report = check::against_torch(&Device::Cpu, &python).unwrap();
-    println!("{} tensors compared with PyTorch {}'s", report.compared, report.version);
+    println!("on {}: {} tensors compared with PyTorch {}'s", ochre_tensors::cpu_level(), report.compared, report.version);
     assert!(report.failures.is_empty(), "{} of {} tensors differ from PyTorch {}'s:\n  {}", report.failures.len(), report.compared, report.version, report.failures.join("\n  "));
     assert!(report.compared > 2000, "only {} tensors were compared", report.compared);
+}
+
+#[test]
+fn values_and_gradients_are_pytorchs_at_every_level_of_the_processor() {
+    // The level is found once in a process: the test above runs again in others.
+    let best = ochre_tensors::cpu_level();
+    let lower = ["base", "avx2", "avx512"].into_iter().take_while(|level| *level != best);
+    for level in lower {
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let output = again.args(["--exact", "values_and_gradients_are_pytorchs", "--nocapture"]).env("OCHRE_CPU_LEVEL", level).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{level}:\n{said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains(&format!("on {level}: ")) && said.contains("1 passed"), "{level}:\n{said}");
+    }
 }
 
 #[test]
@@ -46,6 +61,7 @@ const NOT_IN_THE_TABLE: &[(&str, &[&str])] = &[
     ("history, not arithmetic: tests of ochre-tensors", &["requires_grad", "detach", "grad"]),
     ("the same elements on another device", &["to_device"]),
     ("drawn at random: its extremes are in the table, its share in tests/properties.rs", &["dropout", "dropout2d"]),
+    ("drawn at random: its shares are in tests/creation.rs", &["multinomial"]),
 ];
 
 #[test]

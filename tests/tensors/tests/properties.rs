@@ -1,5 +1,5 @@
 //! Random shapes, strides, broadcasts and types against a slow reference that knows nothing of strides: elements in row-major order with a shape.
-use ochre_tensors::{DType, Tensor, manual_seed};
+use ochre_tensors::{ConvOptions, DType, PoolOptions, Tensor, manual_seed};
 use ochre_tensors_suite::check::different;
 use ochre_tensors_suite::random::Random;
 
@@ -267,6 +267,148 @@ fn greatest_sorted_and_running_sums() {
             line.iter().position(|&v| v == greatest).unwrap() as f64
         });
         first.check(&tensor.argmax(dim as i64), 0.0, &format!("{context}: argmax"));
+    }
+}
+
+/// NaN and equal ones among them: the first of all in order are what sorting gives.
+#[test]
+fn the_greatest_few_are_where_sorting_begins() {
+    for seed in 0..ROUNDS {
+        let random = &mut Random::new(8_000_000 + seed);
+        let (rows, n, inner) = (1 + random.below(3), 1 + random.below(60), 1 + random.below(3));
+        let values: Vec<f32> = (0..rows * n * inner).map(|_| if random.below(9) == 0 { f32::NAN } else { random.integer(-4, 5) as f32 }).collect();
+        let x = Tensor::from_vec(values, &[rows, n, inner]);
+        let k = random.below(n + 1);
+        for (few, all) in [(x.topk(k, 1), x.sort(1, true)), (x.bottomk(k, 1), x.sort(1, false))] {
+            let context = format!("seed {seed}: {k} of {n}");
+            assert_eq!(few.1.to_vec::<i64>(), all.1.narrow(1, 0, k).to_vec::<i64>(), "{context}");
+            assert!(different(&self::values(&few.0), &self::values(&all.0.narrow(1, 0, k)), 0.0).is_none(), "{context}");
+            // Memory of their own, not a view of all.
+            assert!(few.0.is_contiguous() && few.0.shape() == [rows, k, inner], "{context}");
+        }
+    }
+}
+
+/// Four dimensions that lie anyhow, none of them empty.
+fn picture(random: &mut Random, sizes: [usize; 4]) -> (Tensor, Slow) {
+    let order = random.permutation(4);
+    let stored: Vec<usize> = order.iter().map(|&d| sizes[d]).collect();
+    let values: Vec<f64> = (0..stored.iter().product::<usize>()).map(|_| random.integer(-9, 9) as f64).collect();
+    let slow = Slow { shape: stored.clone(), values: values.clone() };
+    let tensor = Tensor::from_vec(values, &stored).to_dtype(DType::F64);
+    let mut back = [0; 4];
+    order.iter().enumerate().for_each(|(at, &d)| back[d] = at as i64);
+    let moved = Slow::new(&sizes, |place| slow.at(&order.iter().map(|&d| place[d]).collect::<Vec<_>>()));
+    (tensor.permute(&back), moved)
+}
+
+#[test]
+fn convolutions_of_whatever_lies_anyhow() {
+    for seed in 0..ROUNDS {
+        let random = &mut Random::new(9_000_000 + seed);
+        let groups = 1 + random.below(2);
+        let (n, c, o) = (random.below(4), groups * (1 + random.below(3)), groups * (1 + random.below(4)));
+        let (kernel, stride, dilation, padding) = ([0; 2].map(|_| 1 + random.below(3)), [0; 2].map(|_| 1 + random.below(3)), [0; 2].map(|_| 1 + random.below(2)), [0; 2].map(|_| random.below(3)));
+        let size = [0, 1].map(|d| dilation[d] * (kernel[d] - 1) + 1 + random.below(7));
+        let (x, slow) = picture(random, [n, c, size[0], size[1]]);
+        let (w, slow_w) = picture(random, [o, c / groups, kernel[0], kernel[1]]);
+        let out = [0, 1].map(|d| (size[d] + 2 * padding[d] - dilation[d] * (kernel[d] - 1) - 1) / stride[d] + 1);
+        let wanted = Slow::new(&[n, o, out[0], out[1]], |p| {
+            let group = p[1] / (o / groups);
+            let mut sum = 0.0;
+            each_place(&[c / groups, kernel[0], kernel[1]], |k| {
+                let at = |d: usize| (p[2 + d] * stride[d] + k[1 + d] * dilation[d]).checked_sub(padding[d]).filter(|&i| i < size[d]);
+                if let (Some(y), Some(x)) = (at(0), at(1)) {
+                    sum += slow.at(&[p[0], group * (c / groups) + k[0], y, x]) * slow_w.at(&[p[1], k[0], k[1], k[2]]);
+                }
+            });
+            sum
+        });
+        let options = ConvOptions { stride, padding, dilation, groups, ..ConvOptions::default() };
+        // Whole numbers: every type is exact.
+        wanted.check(&x.conv2d(&w, None, options), 0.0, &format!("seed {seed}, {options:?}"));
+        wanted.check(&x.to_f32().conv2d(&w.to_f32(), None, options), 0.0, &format!("seed {seed}, f32, {options:?}"));
+    }
+}
+
+#[test]
+fn windows_of_whatever_lies_anyhow() {
+    for seed in 0..ROUNDS * 2 {
+        let random = &mut Random::new(10_000_000 + seed);
+        let (kernel, stride) = ([0; 2].map(|_| 1 + random.below(4)), [0; 2].map(|_| 1 + random.below(4)));
+        let padding = kernel.map(|k| random.below(k / 2 + 1));
+        let (n, c) = (random.below(3), 1 + random.below(3));
+        let size = [0, 1].map(|d| kernel[d] + random.below(8));
+        let (x, slow) = picture(random, [n, c, size[0], size[1]]);
+        let options = PoolOptions { kernel, stride: Some(stride), padding, count_padding: random.below(2) == 0, ceil: random.below(2) == 0 };
+        let out = [0, 1].map(|d| {
+            let room = size[d] + 2 * padding[d] - kernel[d];
+            let count = if options.ceil { room.div_ceil(stride[d]) } else { room / stride[d] } + 1;
+            // PyTorch's rule: the last window begins within the input or the padding before it.
+            if (count - 1) * stride[d] >= size[d] + padding[d] { count - 1 } else { count }
+        });
+        let seen = |p: &[usize], d: usize| {
+            let begin = p[2 + d] * stride[d];
+            let (first, end) = (begin.max(padding[d]) - padding[d], (begin + kernel[d]).min(size[d] + padding[d]) - padding[d]);
+            (first..end, (begin + kernel[d]).min(size[d] + 2 * padding[d]) - begin)
+        };
+        let of = |p: &[usize]| -> Vec<f64> {
+            let (rows, columns) = (seen(p, 0).0, seen(p, 1).0);
+            rows.flat_map(|y| columns.clone().map(move |x| (y, x))).map(|(y, x)| slow.at(&[p[0], p[1], y, x])).collect()
+        };
+        let context = format!("seed {seed}, {options:?} of {size:?}");
+        let shape = [n, c, out[0], out[1]];
+        Slow::new(&shape, |p| of(p).into_iter().fold(f64::NEG_INFINITY, f64::max)).check(&x.max_pool2d(options), 0.0, &context);
+        let average = Slow::new(&shape, |p| {
+            let seen_values = of(p);
+            let count = if options.count_padding { seen(p, 0).1 * seen(p, 1).1 } else { seen_values.len() };
+            seen_values.iter().sum::<f64>() / count as f64
+        });
+        average.check(&x.avg_pool2d(options), 1e-12, &context);
+        let (values, places) = x.max_pool2d_with_indices(options);
+        let taken = x.reshape(&[n as i64, c as i64, -1]).gather(2, &places.reshape(&[n as i64, c as i64, (out[0] * out[1]) as i64]));
+        assert!(n == 0 || taken.reshape_as(&values).equal(&values), "{context}: the places are not those of the values");
+    }
+}
+
+#[test]
+fn rows_of_whatever_lies_anyhow() {
+    for seed in 0..ROUNDS {
+        let random = &mut Random::new(11_000_000 + seed);
+        let (tensor, slow) = { let rank = 1 + random.below(4); laid_anyhow(random, rank, DType::F64) };
+        let rank = slow.shape.len();
+        if rank == 0 {
+            continue;
+        }
+        let (dim, context) = (random.below(rank), format!("seed {seed}"));
+        let line = |place: &[usize], dim: usize| -> Vec<f64> { (0..slow.shape[dim]).map(|i| { let mut p = place.to_vec(); p[dim] = i; slow.at(&p) }).collect() };
+        let softmax = Slow::new(&slow.shape, |p| slow.at(p).exp() / line(p, dim).iter().map(|v| v.exp()).sum::<f64>());
+        softmax.check(&tensor.softmax(dim as i64), 1e-12, &format!("{context}: softmax"));
+        let logs = Slow::new(&slow.shape, |p| slow.at(p) - line(p, dim).iter().map(|v| v.exp()).sum::<f64>().ln());
+        logs.check(&tensor.log_softmax(dim as i64), 1e-12, &format!("{context}: log_softmax"));
+        let norm = Slow::new(&slow.shape, |p| {
+            let row = line(p, rank - 1);
+            let mean = row.iter().sum::<f64>() / row.len() as f64;
+            let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / row.len() as f64;
+            (slow.at(p) - mean) / (variance + 1e-5).sqrt()
+        });
+        norm.check(&tensor.layer_norm(&slow.shape[rank - 1..], None, None, 1e-5), 1e-9, &format!("{context}: layer_norm"));
+        let widths = [random.below(3), random.below(3)];
+        let mut wider = slow.shape.clone();
+        wider[rank - 1] += widths[0] + widths[1];
+        let padded = Slow::new(&wider, |p| {
+            let mut p = p.to_vec();
+            match p[rank - 1].checked_sub(widths[0]).filter(|&i| i < slow.shape[rank - 1]) {
+                Some(i) => { p[rank - 1] = i; slow.at(&p) }
+                None => 0.5,
+            }
+        });
+        padded.check(&tensor.pad(&widths.map(|w| w as i64), 0.5), 0.0, &format!("{context}: pad"));
+        let mut twice = slow.shape.clone();
+        twice[dim] *= 2;
+        let size = slow.shape[dim];
+        let joined = Slow::new(&twice, |p| { let mut p = p.to_vec(); p[dim] %= size; slow.at(&p) });
+        joined.check(&Tensor::cat(&[&tensor, &tensor], dim as i64), 0.0, &format!("{context}: cat"));
     }
 }
 

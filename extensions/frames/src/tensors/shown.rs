@@ -35,7 +35,8 @@ impl Show<Frames> for DType {
 impl Show<Frames> for Device {
     fn show(&self) -> Mime {
         let text = match self {
-            Device::Cpu => match cuda::why_not() {
+            // Who asks for the CPU by name need not be told.
+            Device::Cpu => match cuda::why_not().filter(|_| ochre_tensors::fell_back()) {
                 Some(why) => format!("cpu ({why})"),
                 None => "cpu".to_owned(),
             },

@@ -113,4 +113,5 @@ fn without_a_gpu_the_best_device_is_the_cpu() {
     assert_eq!(Device::best() == Device::Cpu, why.is_some());
     let shown = Device::best().show().plain().to_owned();
     assert_eq!(shown, why.map_or_else(|| shown.clone(), |why| format!("cpu ({why})")));
+    assert_eq!(Device::cpu().show().plain(), "cpu", "it was asked for by name");
 }

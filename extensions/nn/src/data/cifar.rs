@@ -18,6 +18,8 @@ const PIXELS: usize = 3 * SIDE * SIDE;
 const RECORD: usize = 1 + PIXELS;
 /// The folder in which the official archive has its files.
 const FOLDER: &str = "cifar-10-batches-bin";
+/// The one in which the archive for Python has them.
+const PICKLED: &str = "cifar-10-batches-py";
 
 /// Pictures `[N, 3, 32, 32]` (u8) with classes (i64), in the two parts of the original.
 #[derive(Clone)]
@@ -76,6 +78,11 @@ pub fn cifar10(dir_or_url: &str) -> Result<Cifar10> {
     } else {
         return Err(NnError::format(path.display(), "it is neither a folder nor a file"));
     }
+    let pickled = |folder: &Path| folder.join("data_batch_1").is_file();
+    if parts.is_empty() && (parts.pickled || pickled(&path) || pickled(&path.join(PICKLED))) {
+        let problem = "it is the version for Python, whose pickled files are not read here: take the binary version from the same page, cifar-10-binary.tar.gz";
+        return Err(NnError::format(path.display(), problem));
+    }
     if parts.is_empty() {
         return super::folder::cifar_of_pictures(&path);
     }
@@ -114,6 +121,8 @@ struct Parts {
     train: Pictures,
     test: Pictures,
     names: Vec<String>,
+    /// Files of the version for Python were seen.
+    pickled: bool,
 }
 
 #[derive(Default)]
@@ -131,7 +140,7 @@ impl Parts {
     fn take(&mut self, name: &str, from: &mut dyn Read) -> Result<()> {
         let damaged = |e: std::io::Error| NnError::format(name, format!("it is cut short or damaged ({e})"));
         match part_of(name) {
-            None => {}
+            None => self.pickled |= name.split('/').any(|part| part == PICKLED),
             Some(Part::Names) => {
                 let mut text = String::new();
                 from.read_to_string(&mut text).map_err(damaged)?;

@@ -1,6 +1,8 @@
 //! Layers without parameters: activations, dropout, changes of shape.
+use super::{Pair, pair};
 use crate::module::Module;
-use ochre_tensors::Tensor;
+use crate::slot::Slot;
+use ochre_tensors::{Scaling, Tensor};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 macro_rules! activations {
@@ -9,9 +11,17 @@ macro_rules! activations {
         #[derive(Clone, Copy, Debug, Default)]
         pub struct $name;
 
-        impl Module for $name {
-            fn forward(&self, $x: &Tensor) -> Tensor {
+        impl $name {
+            /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+            #[track_caller]
+            pub fn forward(&self, $x: &Tensor) -> Tensor {
                 $body
+            }
+        }
+
+        impl Module for $name {
+            fn forward(&self, input: &Tensor) -> Tensor {
+                Self::forward(self, input)
             }
 
             fn describe(&self) -> String {
@@ -32,6 +42,8 @@ activations! {
     Tanh, "Tanh()", x => x.tanh();
     /// 1 / (1 + exp(-x))
     Sigmoid, "Sigmoid()", x => x.sigmoid();
+    /// ln(1 + e^x)
+    Softplus, "Softplus(beta=1.0, threshold=20.0)", x => x.softplus();
     /// Gives what it gets.
     Identity, "Identity()", x => x.clone();
 }
@@ -40,9 +52,17 @@ activations! {
 #[derive(Clone, Copy, Debug)]
 pub struct LeakyRelu(pub f64);
 
+impl LeakyRelu {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        input.leaky_relu(self.0)
+    }
+}
+
 impl Module for LeakyRelu {
     fn forward(&self, input: &Tensor) -> Tensor {
-        input.leaky_relu(self.0)
+        Self::forward(self, input)
     }
 
     fn describe(&self) -> String {
@@ -50,13 +70,124 @@ impl Module for LeakyRelu {
     }
 }
 
+/// x where it is above 0, else `alpha (e^x - 1)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Elu(pub f64);
+
+impl Elu {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        input.elu(self.0)
+    }
+}
+
+impl Module for Elu {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
+    }
+
+    fn describe(&self) -> String {
+        format!("ELU(alpha={})", self.0)
+    }
+}
+
+/// x where it is above 0, else a learnt fraction of it: one for all, or one for each channel (dimension 1).
+pub struct PRelu {
+    weight: Slot,
+}
+
+impl PRelu {
+    /// With this many fractions, 1 or as many as there are channels; they begin as 0.25.
+    pub fn new(channels: usize) -> Self {
+        Self { weight: Slot::parameter(&Tensor::full(&[channels], 0.25)) }
+    }
+
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let weight = self.weight.get();
+        let mut shape = vec![1; input.rank().max(1)];
+        shape[usize::from(input.rank() > 1)] = weight.len() as i64;
+        let output = input.relu() + (input - &input.relu()) * weight.reshape(&shape);
+        super::traced(self, &output);
+        output
+    }
+}
+
+impl Module for PRelu {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
+    }
+
+    fn slots(&self) -> Vec<(&'static str, &Slot)> {
+        vec![("weight", &self.weight)]
+    }
+
+    fn describe(&self) -> String {
+        format!("PReLU(num_parameters={})", self.weight.get().len())
+    }
+}
+
+/// Pictures `[N, C, H, W]` of another size: by a whole factor, or to given rows and columns; by the nearest element unless said otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Upsample {
+    factor: usize,
+    size: Option<[usize; 2]>,
+    scaling: Scaling,
+}
+
+impl Upsample {
+    /// So many times as high and wide.
+    pub fn new(factor: usize) -> Self {
+        Self { factor, size: None, scaling: Scaling::Nearest }
+    }
+
+    /// To this many rows and columns.
+    pub fn to(size: impl Into<Pair>) -> Self {
+        Self { factor: 1, size: Some(size.into().0), scaling: Scaling::Nearest }
+    }
+
+    /// Between the four elements around; with `align_corners` the corners keep their values.
+    pub fn bilinear(mut self, align_corners: bool) -> Self {
+        self.scaling = Scaling::Bilinear { align_corners };
+        self
+    }
+
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let last = |back: usize| input.rank().checked_sub(back).map_or(0, |d| input.shape()[d]);
+        input.interpolate(self.size.unwrap_or([last(2) * self.factor, last(1) * self.factor]), self.scaling)
+    }
+}
+
+impl Module for Upsample {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
+    }
+
+    fn describe(&self) -> String {
+        let how = self.size.map_or_else(|| format!("scale_factor={}.0", self.factor), |size| format!("size={}", pair(size)));
+        format!("Upsample({how}, mode='{}')", if self.scaling == Scaling::Nearest { "nearest" } else { "bilinear" })
+    }
+}
+
 /// Probabilities along a dimension: `nn::Softmax(-1)`. Losses take logits: a network that is trained with cross-entropy ends without it.
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax(pub i64);
 
+impl Softmax {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        input.softmax(self.0)
+    }
+}
+
 impl Module for Softmax {
     fn forward(&self, input: &Tensor) -> Tensor {
-        input.softmax(self.0)
+        Self::forward(self, input)
     }
 
     fn describe(&self) -> String {
@@ -68,9 +199,17 @@ impl Module for Softmax {
 #[derive(Clone, Copy, Debug)]
 pub struct LogSoftmax(pub i64);
 
+impl LogSoftmax {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        input.log_softmax(self.0)
+    }
+}
+
 impl Module for LogSoftmax {
     fn forward(&self, input: &Tensor) -> Tensor {
-        input.log_softmax(self.0)
+        Self::forward(self, input)
     }
 
     fn describe(&self) -> String {
@@ -82,9 +221,17 @@ impl Module for LogSoftmax {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Flatten;
 
+impl Flatten {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        if input.rank() < 2 { input.unsqueeze(-1) } else { input.flatten(1, -1) }
+    }
+}
+
 impl Module for Flatten {
     fn forward(&self, input: &Tensor) -> Tensor {
-        if input.rank() < 2 { input.unsqueeze(-1) } else { input.flatten(1, -1) }
+        Self::forward(self, input)
     }
 
     fn describe(&self) -> String {
@@ -96,10 +243,18 @@ impl Module for Flatten {
 #[derive(Clone, Debug)]
 pub struct Unflatten(pub Vec<usize>);
 
-impl Module for Unflatten {
-    fn forward(&self, input: &Tensor) -> Tensor {
+impl Unflatten {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
         let shape: Vec<i64> = std::iter::once(input.dim(0)).chain(self.0.iter().copied()).map(|n| n as i64).collect();
         input.reshape(&shape)
+    }
+}
+
+impl Module for Unflatten {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
     }
 
     fn describe(&self) -> String {
@@ -123,9 +278,17 @@ impl Dropout {
     }
 }
 
+impl Dropout {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        input.dropout(self.probability, self.training.load(Ordering::Relaxed))
+    }
+}
+
 impl Module for Dropout {
     fn forward(&self, input: &Tensor) -> Tensor {
-        input.dropout(self.probability, self.training.load(Ordering::Relaxed))
+        Self::forward(self, input)
     }
 
     fn mode(&self, training: bool) {
@@ -138,5 +301,47 @@ impl Module for Dropout {
 
     fn describe(&self) -> String {
         format!("Dropout(p={})", self.probability)
+    }
+}
+
+/// As [`Dropout`], whole channels of pictures `[N, C, H, W]` at once.
+pub struct Dropout2d {
+    probability: f64,
+    training: AtomicBool,
+}
+
+impl Dropout2d {
+    /// # Panics
+    /// The probability is not within 0 and 1.
+    #[track_caller]
+    pub fn new(probability: f64) -> Self {
+        assert!((0.0..=1.0).contains(&probability), "Dropout2d: the probability {probability} is not within 0 and 1");
+        Self { probability, training: AtomicBool::new(true) }
+    }
+}
+
+impl Dropout2d {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        input.dropout2d(self.probability, self.training.load(Ordering::Relaxed))
+    }
+}
+
+impl Module for Dropout2d {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
+    }
+
+    fn mode(&self, training: bool) {
+        self.training.store(training, Ordering::Relaxed);
+    }
+
+    fn training(&self) -> Option<bool> {
+        Some(self.training.load(Ordering::Relaxed))
+    }
+
+    fn describe(&self) -> String {
+        format!("Dropout2d(p={})", self.probability)
     }
 }

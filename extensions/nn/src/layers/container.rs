@@ -3,13 +3,22 @@
 //! Containers tell the summary which shapes came out (`traced`): it walks the tree of children and asks for what was seen at each place.
 use crate::module::Module;
 use ochre_tensors::Tensor;
+use ochre_tensors::interrupt::within;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Layers one after the other: `Sequential::new().add(nn::Conv2d::new(3, 16, 3)).add(nn::Relu)`.
 #[derive(Default)]
 pub struct Sequential {
-    layers: Vec<(String, Box<dyn Module>)>,
+    layers: Vec<Part>,
+}
+
+/// A layer, its name, and what an error in it is told with.
+struct Part {
+    name: String,
+    layer: Box<dyn Module>,
+    place: Arc<str>,
 }
 
 impl Sequential {
@@ -31,7 +40,8 @@ impl Sequential {
     }
 
     fn push(mut self, name: String, layer: Box<dyn Module>) -> Self {
-        self.layers.push((name, layer));
+        let place = format!("layer {name} of Sequential, {}", layer.describe()).into();
+        self.layers.push(Part { name, layer, place });
         self
     }
 
@@ -46,18 +56,27 @@ impl Sequential {
     }
 }
 
-impl Module for Sequential {
-    fn forward(&self, input: &Tensor) -> Tensor {
+impl Sequential {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
         let mut x = input.clone();
-        for (index, (_, layer)) in self.layers.iter().enumerate() {
-            x = layer.forward(&x);
+        for (index, part) in self.layers.iter().enumerate() {
+            let _within = within(&part.place, x.shape());
+            x = part.layer.forward(&x);
             seen(Place::Child(address(self), index), &x);
         }
         x
     }
+}
+
+impl Module for Sequential {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
+    }
 
     fn children(&self) -> Vec<(String, &dyn Module)> {
-        self.layers.iter().map(|(name, layer)| (name.clone(), &**layer)).collect()
+        self.layers.iter().map(|part| (part.name.clone(), &*part.layer)).collect()
     }
 
     fn describe(&self) -> String {
@@ -96,14 +115,22 @@ impl Residual {
     }
 }
 
-impl Module for Residual {
-    fn forward(&self, input: &Tensor) -> Tensor {
+impl Residual {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
         let long = self.body.forward(input);
         seen(Place::Child(address(self), 0), &long);
         let Some(shortcut) = &self.shortcut else { return &long + input };
         let short = shortcut.forward(input);
         seen(Place::Child(address(self), 1), &short);
         &long + &short
+    }
+}
+
+impl Module for Residual {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
     }
 
     fn children(&self) -> Vec<(String, &dyn Module)> {
@@ -132,9 +159,17 @@ impl Lambda {
     }
 }
 
+impl Lambda {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        (self.function)(input)
+    }
+}
+
 impl Module for Lambda {
     fn forward(&self, input: &Tensor) -> Tensor {
-        (self.function)(input)
+        Self::forward(self, input)
     }
 
     fn describe(&self) -> String {

@@ -69,7 +69,7 @@ impl Kernel {
         let o = &self.options;
         let sized = |p: [usize; 2]| if self.dimensions == 2 { pair(p) } else { format!("({},)", p[1]) };
         let mut text = format!("{layer}({from}, {to}, kernel_size={}, stride={}", sized(self.size), sized(o.stride));
-        for (name, value, usual) in [("padding", o.padding, [0; 2]), ("dilation", o.dilation, [1; 2])] {
+        for (name, value, usual) in [("padding", o.padding, [0; 2]), ("dilation", o.dilation, [1; 2]), ("output_padding", o.output_padding, [0; 2])] {
             if value[2 - self.dimensions..] != usual[2 - self.dimensions..] {
                 text += &format!(", {name}={}", sized(value));
             }
@@ -142,12 +142,20 @@ impl Conv1d {
 
 builder!(Conv1d, "Conv1d");
 
-impl Module for Conv1d {
-    fn forward(&self, input: &Tensor) -> Tensor {
+impl Conv1d {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
         let (weight, bias) = self.0.tensors();
         let output = heavy(input).conv1d(&weight, bias.as_ref(), self.0.options);
         super::traced(self, &output);
         output
+    }
+}
+
+impl Module for Conv1d {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
     }
 
     fn slots(&self) -> Vec<(&'static str, &Slot)> {
@@ -172,12 +180,20 @@ impl Conv2d {
 
 builder!(Conv2d, "Conv2d");
 
-impl Module for Conv2d {
-    fn forward(&self, input: &Tensor) -> Tensor {
+impl Conv2d {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
         let (weight, bias) = self.0.tensors();
         let output = heavy(input).conv2d(&weight, bias.as_ref(), self.0.options);
         super::traced(self, &output);
         output
+    }
+}
+
+impl Module for Conv2d {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
     }
 
     fn slots(&self) -> Vec<(&'static str, &Slot)> {
@@ -186,6 +202,48 @@ impl Module for Conv2d {
 
     fn describe(&self) -> String {
         self.0.describe("Conv2d")
+    }
+}
+
+/// Transposed convolution over one dimension: `[N, inputs, L]` to `[N, outputs, L']`. Weight `[inputs, outputs / groups, size]`.
+pub struct ConvTranspose1d(Kernel);
+
+impl ConvTranspose1d {
+    /// With windows of `size`, stride 1, no padding, a bias.
+    #[track_caller]
+    pub fn new(inputs: usize, outputs: usize, size: usize) -> Self {
+        Self(Kernel::new([inputs, outputs], [1, size], 1, true))
+    }
+
+    /// Places added at the end, where several lengths would be right.
+    pub fn output_padding(mut self, padding: usize) -> Self {
+        self.0.options.output_padding = [0, padding];
+        self
+    }
+
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let (weight, bias) = self.0.tensors();
+        let output = heavy(input).conv_transpose1d(&weight, bias.as_ref(), self.0.options);
+        super::traced(self, &output);
+        output
+    }
+}
+
+builder!(ConvTranspose1d, "ConvTranspose1d");
+
+impl Module for ConvTranspose1d {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
+    }
+
+    fn slots(&self) -> Vec<(&'static str, &Slot)> {
+        self.0.slots()
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe("ConvTranspose1d")
     }
 }
 
@@ -208,12 +266,20 @@ impl ConvTranspose2d {
 
 builder!(ConvTranspose2d, "ConvTranspose2d");
 
-impl Module for ConvTranspose2d {
-    fn forward(&self, input: &Tensor) -> Tensor {
+impl ConvTranspose2d {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
         let (weight, bias) = self.0.tensors();
         let output = heavy(input).conv_transpose2d(&weight, bias.as_ref(), self.0.options);
         super::traced(self, &output);
         output
+    }
+}
+
+impl Module for ConvTranspose2d {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
     }
 
     fn slots(&self) -> Vec<(&'static str, &Slot)> {

@@ -25,11 +25,19 @@ impl Embedding {
     }
 }
 
-impl Module for Embedding {
-    fn forward(&self, input: &Tensor) -> Tensor {
+impl Embedding {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
         let output = input.embedding(&self.weight.get());
         super::traced(self, &output);
         output
+    }
+}
+
+impl Module for Embedding {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
     }
 
     fn slots(&self) -> Vec<(&'static str, &Slot)> {

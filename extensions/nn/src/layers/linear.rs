@@ -43,12 +43,20 @@ impl Linear {
     }
 }
 
-impl Module for Linear {
-    fn forward(&self, input: &Tensor) -> Tensor {
+impl Linear {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
         let bias = self.bias.as_ref().map(|b| heavy(&b.get()));
         let output = functional::linear(&heavy(input), &heavy(&self.weight.get()), bias.as_ref());
         super::traced(self, &output);
         output
+    }
+}
+
+impl Module for Linear {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
     }
 
     fn slots(&self) -> Vec<(&'static str, &Slot)> {

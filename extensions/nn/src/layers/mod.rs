@@ -1,5 +1,6 @@
 //! Layers with PyTorch's names, formulas, default initialisations and names of parameters.
 mod activation;
+mod attention;
 mod container;
 mod convolution;
 mod embedding;
@@ -7,15 +8,18 @@ mod linear;
 mod normalisation;
 mod pooling;
 mod precision;
+mod recurrent;
 
-pub use activation::{Dropout, Flatten, Gelu, Identity, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Tanh, Unflatten};
+pub use activation::{Dropout, Dropout2d, Elu, Flatten, Gelu, Identity, LeakyRelu, LogSoftmax, PRelu, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh, Unflatten, Upsample};
+pub use attention::{MultiheadAttention, TransformerEncoderLayer};
 pub use container::{Lambda, Residual, Sequential};
-pub use convolution::{Conv1d, Conv2d, ConvTranspose2d};
+pub use convolution::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
 pub use embedding::Embedding;
 pub use linear::Linear;
-pub use normalisation::{BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm};
-pub use pooling::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d};
+pub use normalisation::{BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RmsNorm};
+pub use pooling::{AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d};
 pub use precision::autocast;
+pub use recurrent::{Gru, Lstm};
 
 pub(crate) use container::{Trace, traced};
 

@@ -44,10 +44,11 @@ impl BatchNorm {
     }
 
     #[track_caller]
-    fn forward(&self, layer: &str, ranks: &[usize], input: &Tensor) -> Tensor {
+    fn forward(&self, layer: &'static str, ranks: &[usize], input: &Tensor) -> Tensor {
         if !ranks.contains(&input.rank()) || input.shape()[1] != self.channels {
             let forms: Vec<&str> = ranks.iter().map(|r| ["[N, C]", "[N, C, L]", "[N, C, H, W]"][r - 2]).collect();
-            panic!("{layer}: the input's shape is {:?}; it has to be {} with C = {}", input.shape(), forms.join(" or "), self.channels);
+            let problem = format!("the input's shape is {:?}; it has to be {} with C = {}", input.shape(), forms.join(" or "), self.channels);
+            interrupt::fail(&TensorError::Shape { operation: layer, problem });
         }
         let (weight, bias) = (self.weight.get(), self.bias.get());
         if self.training.load(Ordering::Relaxed) {
@@ -124,11 +125,19 @@ macro_rules! batch_norms {
             }
         }
 
-        impl Module for $name {
-            fn forward(&self, input: &Tensor) -> Tensor {
+        impl $name {
+            /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+            #[track_caller]
+            pub fn forward(&self, input: &Tensor) -> Tensor {
                 let output = self.0.forward(stringify!($name), $ranks, input);
                 super::traced(self, &output);
                 output
+            }
+        }
+
+        impl Module for $name {
+            fn forward(&self, input: &Tensor) -> Tensor {
+                Self::forward(self, input)
             }
 
             fn slots(&self) -> Vec<(&'static str, &Slot)> {
@@ -178,11 +187,19 @@ impl LayerNorm {
     }
 }
 
-impl Module for LayerNorm {
-    fn forward(&self, input: &Tensor) -> Tensor {
-        let output = exact(input, |x| x.layer_norm(&self.sizes, Some(&self.weight.get()), Some(&self.bias.get()), self.epsilon));
+impl LayerNorm {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let output = exact(input).layer_norm(&self.sizes, Some(&self.weight.get()), Some(&self.bias.get()), self.epsilon).to_dtype(input.dtype());
         super::traced(self, &output);
         output
+    }
+}
+
+impl Module for LayerNorm {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
     }
 
     fn slots(&self) -> Vec<(&'static str, &Slot)> {
@@ -216,11 +233,19 @@ impl GroupNorm {
     }
 }
 
-impl Module for GroupNorm {
-    fn forward(&self, input: &Tensor) -> Tensor {
-        let output = exact(input, |x| x.group_norm(self.groups, Some(&self.weight.get()), Some(&self.bias.get()), self.epsilon));
+impl GroupNorm {
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let output = exact(input).group_norm(self.groups, Some(&self.weight.get()), Some(&self.bias.get()), self.epsilon).to_dtype(input.dtype());
         super::traced(self, &output);
         output
+    }
+}
+
+impl Module for GroupNorm {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
     }
 
     fn slots(&self) -> Vec<(&'static str, &Slot)> {
@@ -229,5 +254,48 @@ impl Module for GroupNorm {
 
     fn describe(&self) -> String {
         format!("GroupNorm({}, {}, eps={}, affine=True)", self.groups, self.weight.get().len(), python_float(self.epsilon))
+    }
+}
+
+/// The last dimensions of each sample by their root mean square, with a learnt scale.
+pub struct RmsNorm {
+    weight: Slot,
+    sizes: Vec<usize>,
+    epsilon: f64,
+}
+
+impl RmsNorm {
+    /// Over the last dimensions, of these sizes: `RmsNorm::new(&[512])`.
+    pub fn new(sizes: &[usize]) -> Self {
+        // PyTorch's default is the type's own.
+        Self { weight: Slot::parameter(&Tensor::ones(sizes)), sizes: sizes.to_vec(), epsilon: f64::from(f32::EPSILON) }
+    }
+
+    /// What is added to the mean of the squares (1.2e-7).
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+    #[track_caller]
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let output = exact(input).rms_norm(&self.sizes, Some(&self.weight.get()), self.epsilon).to_dtype(input.dtype());
+        super::traced(self, &output);
+        output
+    }
+}
+
+impl Module for RmsNorm {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        Self::forward(self, input)
+    }
+
+    fn slots(&self) -> Vec<(&'static str, &Slot)> {
+        vec![("weight", &self.weight)]
+    }
+
+    fn describe(&self) -> String {
+        format!("RMSNorm({:?}, eps={})", self.sizes, python_float(self.epsilon))
     }
 }

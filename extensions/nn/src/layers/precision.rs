@@ -28,10 +28,7 @@ pub(super) fn heavy(x: &Tensor) -> Tensor {
     }
 }
 
-/// A result of a layer that computes in f32, back in the type of its input.
-pub(super) fn exact(x: &Tensor, layer: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-    match x.dtype() {
-        short @ (DType::F16 | DType::BF16) => layer(&x.to_dtype(DType::F32)).to_dtype(short),
-        _ => layer(x),
-    }
+/// A tensor for a layer that computes in f32 at the least; its result goes back by `to_dtype`.
+pub(super) fn exact(x: &Tensor) -> Tensor {
+    if matches!(x.dtype(), DType::F16 | DType::BF16) { x.to_dtype(DType::F32) } else { x.clone() }
 }

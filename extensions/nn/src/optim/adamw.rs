@@ -1,6 +1,6 @@
 //! Adam with decoupled weight decay (Loshchilov, Hutter 2019): torch.optim.AdamW.
 use super::group::{Entries, Parameters};
-use super::{Optimizer, inherent, remembered};
+use super::{Optimizer, inherent, remembered, whole};
 use crate::error::Result;
 use crate::module::State;
 use ochre_tensors::{Tensor, backend};
@@ -49,6 +49,15 @@ impl AdamW {
 
 impl Optimizer for AdamW {
     fn try_step(&mut self) -> Result<()> {
+        whole(|| self.all())
+    }
+
+    remembered!();
+}
+
+impl AdamW {
+    /// Changes all parameters.
+    fn all(&mut self) -> Result<()> {
         for entry in &mut self.entries.0 {
             let Some(gradient) = entry.parameter.grad() else { continue };
             entry.begin(2)?;
@@ -64,8 +73,6 @@ impl Optimizer for AdamW {
         }
         Ok(())
     }
-
-    remembered!();
 }
 
 inherent!(AdamW);

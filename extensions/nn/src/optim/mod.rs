@@ -11,14 +11,14 @@ pub use sgd::Sgd;
 
 use crate::error::Result;
 use crate::module::State;
-use ochre_tensors::Tensor;
+use ochre_tensors::{Tensor, interrupt};
 
 /// An optimiser, for `fit` and for whoever takes any of them.
 pub trait Optimizer: Send {
     /// Changes all parameters that have a gradient by it; the gradients stay.
     ///
     /// # Errors
-    /// A device refuses, or the user has interrupted.
+    /// A device refuses, or the user has interrupted: then either all parameters have changed or none.
     fn try_step(&mut self) -> Result<()>;
 
     /// The learning rate, of the first group of parameters.
@@ -43,6 +43,15 @@ pub trait Optimizer: Send {
     fn zero_grad(&self) {
         self.parameters().iter().for_each(|(_, p)| p.zero_grad());
     }
+}
+
+/// A step that an interrupt does not cut in two, for then some parameters would be a step ahead of others: it ends before the step or after it.
+fn whole(step: impl FnOnce() -> Result<()>) -> Result<()> {
+    interrupt::check("the optimiser's step")?;
+    let held = interrupt::hold();
+    step()?;
+    drop(held);
+    Ok(interrupt::check("the optimiser's step")?)
 }
 
 /// What `Optimizer` asks for of an optimiser with `entries`, a `rate` and the names of its moments, `KINDS`.

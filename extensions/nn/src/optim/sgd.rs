@@ -1,6 +1,6 @@
 //! Stochastic gradient descent with momentum, weight decay and Nesterov's variant: torch.optim.SGD.
 use super::group::{Entries, Parameters};
-use super::{Optimizer, inherent, remembered};
+use super::{Optimizer, inherent, remembered, whole};
 use crate::error::Result;
 use crate::module::State;
 use ochre_tensors::{Tensor, backend};
@@ -49,6 +49,15 @@ impl Sgd {
 
 impl Optimizer for Sgd {
     fn try_step(&mut self) -> Result<()> {
+        whole(|| self.all())
+    }
+
+    remembered!();
+}
+
+impl Sgd {
+    /// Changes all parameters.
+    fn all(&mut self) -> Result<()> {
         for entry in &mut self.entries.0 {
             let Some(gradient) = entry.parameter.grad() else { continue };
             let first = entry.moments.is_empty();
@@ -61,8 +70,6 @@ impl Optimizer for Sgd {
         }
         Ok(())
     }
-
-    remembered!();
 }
 
 inherent!(Sgd);

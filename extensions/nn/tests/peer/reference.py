@@ -1,6 +1,6 @@
 """What PyTorch and numpy make of layers, optimisers and files: `python reference.py FOLDER` writes reference.npz and small files of numpy's into it.
 
-With `safetensors` as second argument: theirs.safetensors. The results are committed, so that the tests need no Python; run it again when a case is added (torch 2.15, numpy 2.4).
+With `safetensors` as second argument: theirs.safetensors. With `layers`: layers.npz. The results are committed, so that the tests need no Python; run it again when a case is added (torch 2.15, numpy 2.4).
 """
 import pathlib
 import sys
@@ -151,7 +151,53 @@ def tensors(folder):
     save_file({k: numpy.asarray(v) for k, v in cases.items()}, folder / "theirs.safetensors", metadata={"epoch": "12 \"x\""})
 
 
+def more_layers():
+    torch.manual_seed(4)
+    module("conv_transpose1d", nn.ConvTranspose1d(4, 3, 4, stride=3, padding=1, output_padding=2), torch.randn(2, 4, 5))
+    module("rms_norm", nn.RMSNorm([4]), torch.randn(3, 4))
+    module("prelu", nn.PReLU(), torch.randn(3, 4))
+    module("prelu_channels", nn.PReLU(3), torch.randn(2, 3, 4))
+    module("elu", nn.ELU(0.7), torch.randn(3, 4))
+    module("softplus", nn.Softplus(), torch.randn(3, 4))
+    module("upsample", nn.Upsample(scale_factor=2), torch.randn(2, 3, 3, 4))
+    module("upsample_bilinear", nn.Upsample(size=(5, 7), mode="bilinear"), torch.randn(2, 3, 3, 4))
+    module("max_pool1d", nn.MaxPool1d(3, ceil_mode=True), torch.randn(2, 3, 8))
+    module("avg_pool1d", nn.AvgPool1d(3, stride=2, padding=1), torch.randn(2, 3, 8))
+    module("avg_pool2d_up", nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), torch.randn(2, 2, 6, 8))
+    module("adaptive_max_pool2d", nn.AdaptiveMaxPool2d((2, 3)), torch.randn(2, 2, 5, 7))
+
+    class Attention(nn.MultiheadAttention):
+        def forward(self, x):
+            hide = None if not self.causal else torch.triu(torch.ones(x.shape[1], x.shape[1], dtype=torch.bool), 1)
+            return super().forward(x, x, x, attn_mask=hide)[0]
+
+    for name, causal in [("attention", False), ("attention_causal", True)]:
+        layer = Attention(8, 2, batch_first=True)
+        layer.causal = causal
+        module(name, layer, torch.randn(3, 5, 8))
+    module("transformer", nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, batch_first=True), torch.randn(3, 5, 8))
+    module("transformer_first", nn.TransformerEncoderLayer(8, 4, 12, dropout=0.0, activation="gelu", batch_first=True, norm_first=True), torch.randn(3, 5, 8))
+
+    class Outputs(nn.Module):
+        """The outputs alone; the parameters keep their names."""
+
+        def __init__(self, layer):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return self.layer(x)[0]
+
+    for kind, layer in [("lstm", nn.LSTM), ("gru", nn.GRU)]:
+        module(kind, Outputs(layer(4, 3)), torch.randn(5, 2, 4))
+        module(f"{kind}_both", Outputs(layer(4, 3, num_layers=2, bidirectional=True, batch_first=True)), torch.randn(2, 5, 4))
+
+
 folder = pathlib.Path(sys.argv[1])
+if sys.argv[2:] == ["layers"]:
+    more_layers()
+    numpy.savez_compressed(folder / "layers.npz", **out)
+    sys.exit()
 if sys.argv[2:] == ["safetensors"]:
     tensors(folder)
     sys.exit()

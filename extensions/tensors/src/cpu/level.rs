@@ -1,7 +1,7 @@
 //! Loops compiled for what this machine's processor can do: the one place (besides `gemm.rs`) where instruction sets are named.
 //!
 //! A loop is a [`Job`] whose body is inlined into a function for AVX-512, for AVX2 with FMA, and for the baseline; the first call finds out
-//! which one runs. The compiler vectorises each. On aarch64 the baseline has NEON and fused multiply-add already.
+//! which one runs. `OCHRE_CPU_LEVEL` (`base`, `avx2`, `avx512`) lowers it, for tests and where a processor is suspected. The compiler vectorises each. On aarch64 the baseline has NEON and fused multiply-add already.
 #![allow(unsafe_code)]
 
 /// What the body of a loop may ask of the processor.
@@ -36,7 +36,18 @@ pub enum Reach {
     Avx512,
 }
 
-/// What this machine's processor can do.
+impl Reach {
+    /// As `OCHRE_CPU_LEVEL` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+}
+
+/// What is used of this machine's processor: what it can do, or less where `OCHRE_CPU_LEVEL` says so when it is first asked.
 #[cfg(target_arch = "x86_64")]
 pub fn reach() -> Reach {
     use std::sync::OnceLock;
@@ -47,15 +58,18 @@ pub fn reach() -> Reach {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
-        match (avx512, avx2) {
+        let found = match (avx512, avx2) {
             (true, true) => Reach::Avx512,
             (_, true) => Reach::Avx2,
             _ => Reach::Base,
-        }
+        };
+        let named = std::env::var("OCHRE_CPU_LEVEL").unwrap_or_default();
+        let allowed = [Reach::Base, Reach::Avx2, Reach::Avx512].into_iter().find(|level| level.name() == named);
+        allowed.map_or(found, |allowed| allowed.min(found))
     })
 }
 
-/// What this machine's processor can do: what every one of its kind can.
+/// What is used of this machine's processor: what every one of its kind can.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn reach() -> Reach {
     Reach::Base

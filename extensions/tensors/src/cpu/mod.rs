@@ -21,7 +21,7 @@ mod interleave;
 mod interpolate;
 mod lanes;
 mod layernorm;
-mod level;
+pub(crate) mod level;
 mod math;
 mod matmul;
 mod matvec;
@@ -109,6 +109,9 @@ impl Backend for Cpu {
     }
     fn sort(&self, x: &Raw, dim: usize, descending: bool) -> Result<(Raw, Raw)> {
         sort::sort(x, dim, descending)
+    }
+    fn top(&self, x: &Raw, dim: usize, descending: bool, k: usize) -> Result<(Raw, Raw)> {
+        sort::top(x, dim, descending, k)
     }
 
     fn matmul(&self, a: &Raw, b: &Raw) -> Result<Raw> {

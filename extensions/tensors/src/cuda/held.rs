@@ -40,7 +40,7 @@ fn line(number: usize, statistics: &Statistics, holders: &str, libraries: &str) 
 }
 
 /// Bytes in the units that cards are sold and errors are written in.
-fn size(bytes: usize) -> String {
+pub(super) fn size(bytes: usize) -> String {
     match bytes as f64 {
         b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
         b if b >= 1e5 => format!("{:.1} MB", b / 1e6),

@@ -195,7 +195,7 @@ impl Pool {
         if uses.is_empty() {
             return String::new();
         }
-        let one = |(label, (count, bytes)): &(&Label, (usize, usize))| format!("{count} x {} {:?} = {:.1} MB", label.dtype, &label.shape[..], *bytes as f64 / 1e6);
+        let one = |(label, (count, bytes)): &(&Label, (usize, usize))| format!("{count} x {} {:?} = {}", label.dtype, &label.shape[..], super::held::size(*bytes));
         let listed: Vec<String> = uses.iter().take(LISTED).map(one).collect();
         let more = uses.len().saturating_sub(LISTED);
         format!("{}{}", listed.join(", "), if more > 0 { format!(" and {more} smaller kinds") } else { String::new() })

@@ -135,3 +135,11 @@ fn unfit(a: &Tensor, b: &Tensor) -> TensorError {
     };
     misfit("matmul", format!("{:?} and {:?} do not fit: the last dimension on the left and the last but one on the right have to be equal, and leading ones equal or 1{hint}", a.shape(), b.shape()))
 }
+
+/// The cosine of the angle between vectors along `dim`, which is gone: `a b / (|a| |b|)`, each length at least 1e-8; shapes broadcast.
+#[track_caller]
+pub fn cosine_similarity(a: &Tensor, b: &Tensor, dim: i64) -> Tensor {
+    check_float("cosine_similarity", a).and_then(|()| check_float("cosine_similarity", b)).or_panic();
+    let length = |x: &Tensor| x.norm_dims(2.0, &[dim], false).clamp_min(1e-8);
+    (a * b).sum_dim(dim) / (length(a) * length(b))
+}

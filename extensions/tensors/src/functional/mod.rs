@@ -13,6 +13,7 @@ mod losses;
 mod matmul;
 mod normalisation;
 mod pooling;
+mod sampling;
 mod softmax;
 
 pub use attention::scaled_dot_product_attention;
@@ -21,7 +22,7 @@ pub use losses::{
     CrossEntropy, Reduction, bce_with_logits, bce_with_logits_with, binary_cross_entropy, cross_entropy, cross_entropy_with, huber, kl_div, kl_div_with, l1, l1_with,
     mse, mse_with, nll_loss, smooth_l1, smooth_l1_with,
 };
-pub use matmul::linear;
+pub use matmul::{cosine_similarity, linear};
 pub use pooling::PoolOptions;
 
 use crate::error::Result;

@@ -4,6 +4,7 @@ mod elementwise;
 mod gradients;
 mod indexing;
 mod interrupt;
+mod levels;
 mod reductions;
 mod views;
 

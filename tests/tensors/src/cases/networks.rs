@@ -39,6 +39,8 @@ fn products() -> Vec<Case> {
         smooth("addmm", &[floats(&[4]), floats(&[3, 5]), floats(&[5, 4])], |x| vec![x[0].addmm(&x[1], &x[2])], "torch.addmm(a, b, c)").looser(4.0),
         smooth("dot", &[floats(&[6]), floats(&[6])], |x| vec![x[0].dot(&x[1])], "torch.dot(a, b)").looser(4.0),
         smooth("outer", &[floats(&[3]), floats(&[4])], |x| vec![x[0].outer(&x[1])], "torch.outer(a, b)"),
+        smooth("cosine_similarity", &[floats(&[3, 4]), floats(&[3, 4])], |x| vec![functional::cosine_similarity(&x[0], &x[1], 1)], "F.cosine_similarity(a, b)").looser(4.0),
+        smooth("cosine_similarity broadcast", &[floats(&[3, 1, 4]), floats(&[2, 4])], |x| vec![functional::cosine_similarity(&x[0], &x[1], -1)], "F.cosine_similarity(a, b, dim=-1)").looser(4.0),
         smooth("linear", &[floats(&[2, 3, 4]), floats(&[5, 4]), floats(&[5])], |x| vec![functional::linear(&x[0], &x[1], Some(&x[2]))], "F.linear(a, b, c)").looser(8.0),
         smooth("linear without bias", &[floats(&[4]), floats(&[5, 4])], |x| vec![functional::linear(&x[0], &x[1], None)], "F.linear(a, b)").looser(4.0),
     ]
@@ -74,6 +76,8 @@ fn convolutions() -> Vec<Case> {
             "F.conv_transpose2d(a, b, c, stride=(2, 3), padding=(1, 0), dilation=(1, 2), groups=2, output_padding=(1, 2))",
         )
         .looser(16.0),
+        smooth("conv_transpose1d output padding", &[floats(&[3, 5]), floats(&[3, 2, 4])], |x| vec![x[0].conv_transpose1d(&x[1], None, conv().stride(3).padding(2).output_padding(2))], "F.conv_transpose1d(a, b, stride=3, padding=2, output_padding=2)").looser(16.0),
+        smooth("conv_transpose2d padding beyond", &[floats(&[1, 2, 4, 4]), floats(&[2, 3, 2, 2])], |x| vec![x[0].conv_transpose2d(&x[1], None, conv().padding(2).dilation(2).output_padding(1))], "F.conv_transpose2d(a, b, padding=2, dilation=2, output_padding=1)").looser(16.0),
         smooth("conv_transpose1d", &[floats(&[2, 3, 5]), floats(&[3, 2, 4]), floats(&[2])], |x| vec![x[0].conv_transpose1d(&x[1], Some(&x[2]), conv().stride(2).padding(1))], "F.conv_transpose1d(a, b, c, stride=2, padding=1)").looser(16.0),
     ]
 }
@@ -85,10 +89,24 @@ fn pooling() -> Vec<Case> {
         smooth("max_pool2d overlapping", &[picture()], |x| vec![x[0].max_pool2d(pool(3).stride(2).padding(1))], "F.max_pool2d(a, 3, 2, 1)").looser(2.0),
         smooth("max_pool2d one picture", &[distinct(&[2, 4, 4])], |x| vec![x[0].max_pool2d(pool(2).stride(1))], "F.max_pool2d(a, 2, 1)").looser(2.0),
         smooth("max_pool2d_with_indices", &[picture()], |x| { let (v, i) = x[0].max_pool2d_with_indices(pool(2)); vec![v, i] }, "F.max_pool2d(a, 2, return_indices=True)"),
+        smooth("max_pool2d rounded up", &[distinct(&[1, 2, 6, 5])], |x| vec![x[0].max_pool2d(pool(3).stride(2).ceil_mode(true))], "F.max_pool2d(a, 3, 2, ceil_mode=True)").looser(2.0),
+        smooth("max_pool2d rounded up with padding", &[distinct(&[1, 2, 6, 6])], |x| vec![x[0].max_pool2d(pool(2).stride(3).padding(1).ceil_mode(true))], "F.max_pool2d(a, 2, 3, 1, ceil_mode=True)").looser(2.0),
+        smooth("max_pool2d_with_indices rounded up", &[distinct(&[2, 5, 4])], |x| { let (v, i) = x[0].max_pool2d_with_indices(pool(2).ceil_mode(true)); vec![v, i] }, "F.max_pool2d(a, 2, ceil_mode=True, return_indices=True)"),
+        smooth("max_pool1d rounded up", &[distinct(&[2, 3, 8])], |x| vec![x[0].max_pool1d(pool(3).ceil_mode(true))], "F.max_pool1d(a, 3, ceil_mode=True)"),
         smooth("max_pool1d", &[distinct(&[2, 3, 7])], |x| vec![x[0].max_pool1d(pool(3).stride(2))], "F.max_pool1d(a, 3, 2)"),
         smooth("avg_pool2d", &[floats(&[2, 2, 6, 5])], |x| vec![x[0].avg_pool2d(pool(2))], "F.avg_pool2d(a, 2)"),
         smooth("avg_pool2d padding", &[floats(&[2, 2, 6, 5])], |x| vec![x[0].avg_pool2d(pool(3).stride(2).padding(1))], "F.avg_pool2d(a, 3, 2, 1)").looser(2.0),
         smooth("avg_pool2d padding does not count", &[floats(&[2, 2, 6, 5])], |x| vec![x[0].avg_pool2d(pool(3).stride(2).padding(1).count_padding(false))], "F.avg_pool2d(a, 3, 2, 1, count_include_pad=False)").looser(2.0),
+        smooth("avg_pool2d rounded up", &[floats(&[2, 2, 6, 5])], |x| vec![x[0].avg_pool2d(pool(2).stride(3).padding(1).ceil_mode(true))], "F.avg_pool2d(a, 2, 3, 1, ceil_mode=True)").looser(2.0),
+        smooth("avg_pool2d rounded up, overlapping", &[floats(&[2, 2, 6, 8])], |x| vec![x[0].avg_pool2d(pool(3).stride(2).padding(1).ceil_mode(true))], "F.avg_pool2d(a, 3, 2, 1, ceil_mode=True)").looser(2.0),
+        smooth(
+            "avg_pool2d rounded up, padding does not count",
+            &[floats(&[2, 2, 6, 8])],
+            |x| vec![x[0].avg_pool2d(pool(3).stride(2).padding(1).ceil_mode(true).count_padding(false))],
+            "F.avg_pool2d(a, 3, 2, 1, ceil_mode=True, count_include_pad=False)",
+        )
+        .looser(2.0),
+        smooth("avg_pool1d rounded up", &[floats(&[2, 3, 8])], |x| vec![x[0].avg_pool1d(pool(3).ceil_mode(true))], "F.avg_pool1d(a, 3, ceil_mode=True)").looser(2.0),
         smooth("avg_pool1d", &[floats(&[2, 3, 7])], |x| vec![x[0].avg_pool1d(pool(3).stride(2))], "F.avg_pool1d(a, 3, 2)"),
         smooth("adaptive_avg_pool2d", &[floats(&[2, 3, 6, 4])], |x| vec![x[0].adaptive_avg_pool2d([3, 2])], "F.adaptive_avg_pool2d(a, (3, 2))"),
         smooth("adaptive_avg_pool2d to one", &[floats(&[2, 3, 5, 4])], |x| vec![x[0].adaptive_avg_pool2d([1, 1])], "F.adaptive_avg_pool2d(a, 1)"),
