@@ -116,6 +116,7 @@ fn more_layers_compute_what_pytorch_computes() {
         ("avg_pool1d", Box::new(nn::AvgPool1d::new(3).stride(2).padding(1))),
         ("avg_pool2d_up", Box::new(nn::AvgPool2d::new(3).stride(2).padding(1).ceil_mode(true).count_padding(false))),
         ("adaptive_max_pool2d", Box::new(nn::AdaptiveMaxPool2d::new([2, 3]))),
+        ("embedding_padding", Box::new(nn::Embedding::new(7, 3).padding(3))),
         ("attention", Box::new(nn::MultiheadAttention::new(8, 2))),
         ("attention_causal", Box::new(nn::MultiheadAttention::new(8, 2).causal(true))),
         ("transformer", Box::new(nn::TransformerEncoderLayer::new(8, 2).hidden(12).dropout(0.0))),
@@ -128,6 +129,19 @@ fn more_layers_compute_what_pytorch_computes() {
     for (name, layer) in &cases {
         check(&reference, name, layer);
     }
+}
+
+#[test]
+fn what_stands_for_nothing_is_nothing_and_whole_channels_are_dropped() {
+    let table = nn::Embedding::new(4, 2).padding(1);
+    assert_eq!(table.forward(&Tensor::from_slice(&[1i64, 1])).to_vec::<f32>(), [0.0; 4]);
+    assert_eq!(table.describe(), "Embedding(4, 2, padding_idx=1)");
+    let drop = nn::Dropout2d::new(0.5);
+    let x = Tensor::ones(&[8, 16, 3, 3]);
+    let sums = drop.forward(&x).sum_dims(&[2, 3], false).to_vec::<f32>();
+    assert!(sums.iter().all(|s| *s == 0.0 || *s == 18.0) && sums.contains(&0.0) && sums.contains(&18.0));
+    drop.eval();
+    assert!(drop.forward(&x).equal(&x));
 }
 
 #[test]

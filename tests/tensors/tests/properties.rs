@@ -366,7 +366,7 @@ fn windows_of_whatever_lies_anyhow() {
         });
         average.check(&x.avg_pool2d(options), 1e-12, &context);
         let (values, places) = x.max_pool2d_with_indices(options);
-        let taken = x.reshape(&[n as i64, c as i64, -1]).gather(2, &places.reshape(&[n as i64, c as i64, (out[0] * out[1]) as i64]));
+        let taken = x.reshape(&[n as i64, c as i64, (size[0] * size[1]) as i64]).gather(2, &places.reshape(&[n as i64, c as i64, (out[0] * out[1]) as i64]));
         assert!(n == 0 || taken.reshape_as(&values).equal(&values), "{context}: the places are not those of the values");
     }
 }

@@ -166,6 +166,8 @@ def more_layers():
     module("avg_pool2d_up", nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), torch.randn(2, 2, 6, 8))
     module("adaptive_max_pool2d", nn.AdaptiveMaxPool2d((2, 3)), torch.randn(2, 2, 5, 7))
 
+    module("embedding_padding", nn.Embedding(7, 3, padding_idx=3), torch.tensor([[0, 3, 3], [6, 1, 0]]))
+
     class Attention(nn.MultiheadAttention):
         def forward(self, x):
             hide = None if not self.causal else torch.triu(torch.ones(x.shape[1], x.shape[1], dtype=torch.bool), 1)

@@ -181,6 +181,14 @@ fn conv_transpose(operation: &'static str, x: &Tensor, weight: &Tensor, bias: Op
         })?;
         shape.push(size);
     }
+    let beyond = [0, 1].map(|i| options.output_padding[i] / options.stride[i]);
+    if beyond != [0, 0] {
+        // The padding of the result is as wide as a stride (the dilation allows it): a convolution of that result would give more than the input. With
+        // zeros at its end the input is what it would give, and they add nothing.
+        let output_padding = [0, 1].map(|i| options.output_padding[i] % options.stride[i]);
+        let wider = x.pad(&[0, beyond[1] as i64, 0, beyond[0] as i64], 0.0);
+        return conv_transpose(operation, &wider, weight, bias, ConvOptions { output_padding, ..options });
+    }
     let weight = in_type_of(weight, x);
     let (device, how) = (backend(x.device())?, options.conv());
     let (input, kernel) = (x.raw(), weight.raw());
