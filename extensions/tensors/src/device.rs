@@ -3,7 +3,6 @@
 use crate::backend::Backend;
 use crate::error::Result;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The CPU or one NVIDIA GPU.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -16,7 +15,6 @@ pub enum Device {
 impl Device {
     /// The CPU.
     pub fn cpu() -> Self {
-        FELL_BACK.store(false, Ordering::Relaxed);
         Self::Cpu
     }
 
@@ -28,22 +26,12 @@ impl Device {
     /// The first GPU, or the CPU on a host without one: the first call says so, with the reason, on stderr.
     pub fn best() -> Self {
         static SAID: Once = Once::new();
-        let there = crate::cuda::device_count() > 0 && crate::cuda::cuda(0).is_ok();
-        FELL_BACK.store(!there, Ordering::Relaxed);
-        if there {
+        if crate::cuda::device_count() > 0 && crate::cuda::cuda(0).is_ok() {
             return Self::Cuda(0);
         }
         SAID.call_once(|| eprintln!("Tensors stay on the CPU: {}", crate::cuda::why_not().unwrap_or_else(|| "no GPU can be used".to_owned())));
         Self::Cpu
     }
-}
-
-/// Whether the CPU was chosen for want of a GPU, and not by name, when a device was last asked for.
-static FELL_BACK: AtomicBool = AtomicBool::new(false);
-
-/// Whether the CPU is there for want of a GPU: [`Device::best`] found none, and nobody has asked for [`Device::cpu`] since. Then a shown device says why.
-pub fn fell_back() -> bool {
-    FELL_BACK.load(Ordering::Relaxed)
 }
 
 /// Which of the processor's instructions the CPU's loops are compiled for: `base`, `avx2` or `avx512`. `OCHRE_CPU_LEVEL` lowers it.

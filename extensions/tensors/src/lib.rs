@@ -45,7 +45,7 @@ mod views;
 pub use autograd::{clip_grad_norm, clip_grad_value, enable_grad, no_grad};
 pub use backend::Scaling;
 pub use buffer::{Buffer, Element, Values};
-pub use device::{Device, backend, cpu_level, fell_back};
+pub use device::{Device, backend, cpu_level};
 pub use dtype::DType;
 pub use error::TensorError;
 pub use functional::{ConvOptions, PoolOptions};

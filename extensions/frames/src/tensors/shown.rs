@@ -35,11 +35,7 @@ impl Show<Frames> for DType {
 impl Show<Frames> for Device {
     fn show(&self) -> Mime {
         let text = match self {
-            // Who asks for the CPU by name need not be told.
-            Device::Cpu => match cuda::why_not().filter(|_| ochre_tensors::fell_back()) {
-                Some(why) => format!("cpu ({why})"),
-                None => "cpu".to_owned(),
-            },
+            Device::Cpu => self.to_string(),
             Device::Cuda(number) => match cuda::cuda(*number) {
                 Ok(cuda) => format!("{self} ({}, {:.1} GiB)", cuda.gpu().name, cuda.gpu().total_memory as f64 / f64::from(1 << 30)),
                 Err(error) => error.to_string(),

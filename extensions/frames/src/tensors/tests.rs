@@ -111,7 +111,5 @@ fn a_shown_tensor_says_what_it_is() {
 fn without_a_gpu_the_best_device_is_the_cpu() {
     let why = ochre_tensors::cuda::why_not();
     assert_eq!(Device::best() == Device::Cpu, why.is_some());
-    let shown = Device::best().show().plain().to_owned();
-    assert_eq!(shown, why.map_or_else(|| shown.clone(), |why| format!("cpu ({why})")));
-    assert_eq!(Device::cpu().show().plain(), "cpu", "it was asked for by name");
+    assert_eq!(Device::cpu().show().plain(), "cpu");
 }

@@ -66,7 +66,7 @@ fn constant(call: &Call) -> Result<Vec<Tensor>> {
 fn constant_of_shape(call: &Call) -> Result<Vec<Tensor>> {
     let shape = sizes(&call.list(0).ok_or("it has no shape")?)?;
     Ok(vec![match call.attribute("value") {
-        Some(Attribute::Tensor(value)) => value.reshape(&[]).expand(&shape).contiguous(),
+        Some(Attribute::Tensor(value)) => value.reshape(&[0i64; 0]).expand(&shape).contiguous(),
         _ => Tensor::zeros(&shape),
     }])
 }
