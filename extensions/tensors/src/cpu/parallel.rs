@@ -2,9 +2,28 @@
 use crate::error::Result;
 use crate::interrupt;
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// Elements that one thread does at a time. Less is not worth a second thread: about 10 µs of simple arithmetic.
 pub const GRAIN: usize = 32 * 1024;
+
+/// Calls `work` for `0..count` over the threads. Not generic: rayon's machinery is compiled once, not for every loop (a third of this crate).
+fn over(operation: &'static str, count: usize, work: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+    let part = |number| {
+        interrupt::check(operation)?;
+        work(number)
+    };
+    // Handing work over to a single thread would only cost.
+    if count <= 1 || rayon::current_num_threads() == 1 {
+        return (0..count).try_for_each(part);
+    }
+    (0..count).into_par_iter().try_for_each(part)
+}
+
+/// What each number takes out for itself.
+fn own<T>(parts: &[Mutex<Option<T>>], number: usize) -> T {
+    parts[number].lock().unwrap_or_else(PoisonError::into_inner).take().expect("each number comes once")
+}
 
 /// Calls `work` with consecutive parts of `out` and the place where each begins.
 pub fn fill<T: Send>(operation: &'static str, out: &mut [T], work: impl Fn(usize, &mut [T]) + Sync) -> Result<()> {
@@ -20,11 +39,10 @@ pub fn rows<T: Send>(operation: &'static str, out: &mut [T], width: usize, cost:
         work(0, out);
         return Ok(());
     }
-    interrupt::check(operation)?;
     let count = part_rows(width, cost);
-    out.par_chunks_mut(count * width).enumerate().try_for_each(|(part, chunk)| {
-        interrupt::check(operation)?;
-        work(part * count, chunk);
+    let parts: Vec<_> = out.chunks_mut(count * width).map(|part| Mutex::new(Some(part))).collect();
+    over(operation, parts.len(), &|number| {
+        work(number * count, own(&parts, number));
         Ok(())
     })
 }
@@ -44,11 +62,11 @@ pub fn rows2<T: Send, U: Send>(
         work(0, out, other);
         return Ok(());
     }
-    interrupt::check(operation)?;
     let count = part_rows(width, cost);
-    out.par_chunks_mut(count * width).zip(other.par_chunks_mut(count * other_width)).enumerate().try_for_each(|(part, (chunk, rest))| {
-        interrupt::check(operation)?;
-        work(part * count, chunk, rest);
+    let parts: Vec<_> = out.chunks_mut(count * width).zip(other.chunks_mut(count * other_width)).map(|part| Mutex::new(Some(part))).collect();
+    over(operation, parts.len(), &|number| {
+        let (part, rest) = own(&parts, number);
+        work(number * count, part, rest);
         Ok(())
     })
 }
@@ -60,25 +78,22 @@ fn part_rows(width: usize, cost: usize) -> usize {
 
 /// Calls `work` for `0..count`; `size` is the work in all, in elements.
 pub fn tasks(operation: &'static str, count: usize, size: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
-    if size <= GRAIN || count == 1 {
+    if size <= GRAIN {
         return (0..count).try_for_each(work);
     }
-    (0..count).into_par_iter().try_for_each(|task| {
-        interrupt::check(operation)?;
-        work(task)
-    })
+    over(operation, count, &work)
 }
 
 /// Adds up what `work` gives for `0..count`, always in the same order.
-pub fn sums<T: Send>(operation: &'static str, count: usize, size: usize, work: impl Fn(usize) -> Result<T> + Sync, mut add: impl FnMut(T, T) -> T) -> Result<Option<T>> {
-    let parts: Vec<T> = if size <= GRAIN || count <= 1 {
-        (0..count).map(work).collect::<Result<_>>()?
-    } else {
-        let part = |task| {
-            interrupt::check(operation)?;
-            work(task)
-        };
-        (0..count).into_par_iter().map(part).collect::<Result<_>>()?
-    };
-    Ok(parts.into_iter().reduce(&mut add))
+pub fn sums<T: Send>(operation: &'static str, count: usize, size: usize, work: impl Fn(usize) -> Result<T> + Sync, add: impl FnMut(T, T) -> T) -> Result<Option<T>> {
+    if size <= GRAIN {
+        return Ok((0..count).map(work).collect::<Result<Vec<T>>>()?.into_iter().reduce(add));
+    }
+    let found: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    over(operation, count, &|number| {
+        let value = work(number)?;
+        *found[number].lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        Ok(())
+    })?;
+    Ok((0..count).map(|number| own(&found, number)).reduce(add))
 }
