@@ -11,6 +11,8 @@ import sys
 import sysconfig
 import zlib
 
+# Modules of element-wise operations: no multiplication joins an addition, so that an operation gives the same bits alone and fused with others.
+EXACT = ("unary", "binary", "cast")
 PACKAGES = pathlib.Path(sysconfig.get_paths()["purelib"]) / "nvidia"
 
 
@@ -25,7 +27,7 @@ def compile(rtc, source, headers, architecture):
     texts = (ctypes.c_char_p * len(headers))(*[h.read_bytes() for h in headers])
     names = (ctypes.c_char_p * len(headers))(*[h.name.encode() for h in headers])
     check(rtc.nvrtcCreateProgram(ctypes.byref(program), source.read_bytes(), source.name.encode(), len(headers), texts, names))
-    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
+    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"] + ([b"--fmad=false"] if source.stem in EXACT else [])
     failed = rtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     if failed:
         sys.exit(read(rtc, program, "ProgramLog").decode())

@@ -1,7 +1,7 @@
 //! Matrix products by cuBLASLt, with a plan kept for each shape; by cuBLAS where that finds none.
 //!
 //! Both think in columns, so a row-major `C = A B` is asked for as `C' = B' A'`.
-use super::driver::{Block, Gpu};
+use super::driver::{Gpu, Memory};
 use super::loader::{self, Wanted};
 use super::shape::Walk;
 use super::{Cuda, tf32_is_allowed};
@@ -55,7 +55,7 @@ unsafe impl Send for Plan {}
 pub(super) struct Blas {
     lt: Option<Handle>,
     old: Option<Handle>,
-    workspace: Option<Arc<Block>>,
+    workspace: Option<Memory>,
     /// `None`: cuBLASLt knows no way.
     plans: Mutex<HashMap<Key, Option<Arc<Mutex<Plan>>>>>,
 }
@@ -92,7 +92,7 @@ impl Blas {
             blas.old = (code == old::cublasStatus_t::CUBLAS_STATUS_SUCCESS).then_some(Handle(handle.cast()));
         }
         if blas.lt.is_some() || blas.old.is_some() {
-            blas.workspace = gpu.allocate(DType::U8, &[WORKSPACE]).ok();
+            blas.workspace = gpu.take(DType::U8, &[WORKSPACE]).ok();
         }
         if blas.workspace.is_none() {
             return Self::default();

@@ -1,7 +1,9 @@
 //! One GPU: its context, its stream, its memory, and how kernels are started on it.
 //!
 //! All of `cuda/` works through this; it knows nothing of tensors' meaning. Contexts live until the process ends.
+use super::element::BLOCK;
 use super::images::{self, Kernel};
+use super::lazy::Expression;
 use super::loader;
 use super::memory::{Label, Owner, Pool, Segments, Statistics};
 use crate::error::Result;
@@ -10,7 +12,7 @@ use cudarc::driver::sys;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 /// GPUs that are looked at; more in one host are unheard of.
@@ -34,6 +36,7 @@ pub struct Gpu {
     /// A word of the host's memory that kernels see: not 0 once an index was out of range.
     fault: *mut u32,
     fault_on_device: u64,
+    launches: AtomicU64,
     /// Whose memory is allocated now: 0, or the graph that is being captured.
     owner: AtomicU32,
     /// What a capture uses of memory from before it, kept for as long as the graph.
@@ -42,7 +45,7 @@ pub struct Gpu {
 
 /// A handle of the driver's, which any thread may use.
 #[derive(Clone, Copy)]
-struct Function(*mut c_void);
+pub(super) struct Function(*mut c_void);
 
 // SAFETY: CUDA's handles are names of objects that the driver locks by itself.
 unsafe impl Send for Function {}
@@ -53,17 +56,47 @@ unsafe impl Send for Gpu {}
 // SAFETY: as above; what Rust changes is behind locks.
 unsafe impl Sync for Gpu {}
 
-/// Memory of a device; freed, for whoever comes next on the stream, when the last view goes away.
+/// A tensor's elements on a device, or what they are computed from when somebody asks for them (`lazy.rs`).
 pub struct Block {
     pub gpu: &'static Gpu,
+    memory: OnceLock<Memory>,
+    /// Set until there is memory.
+    pub(super) pending: Mutex<Option<Arc<Expression>>>,
+}
+
+/// Memory of a device; freed, for whoever comes next on the stream, when the last view goes away.
+pub(super) struct Memory {
+    gpu: &'static Gpu,
     pub address: u64,
-    pub bytes: usize,
     owner: Owner,
 }
 
-impl Drop for Block {
+impl Drop for Memory {
     fn drop(&mut self) {
         self.gpu.pool().free(self.address);
+    }
+}
+
+impl Block {
+    fn new(memory: Memory) -> Self {
+        Self { gpu: memory.gpu, memory: memory.into(), pending: Mutex::new(None) }
+    }
+
+    /// Elements that are computed later.
+    pub(super) fn put_off(gpu: &'static Gpu, expression: Expression) -> Self {
+        Self { gpu, memory: OnceLock::new(), pending: Mutex::new(Some(Arc::new(expression))) }
+    }
+
+    /// Where the elements are. `None`: nowhere yet.
+    pub fn address(&self) -> Option<u64> {
+        self.memory.get().map(|memory| memory.address)
+    }
+
+    /// The elements are there now, or will be before anything that is begun later.
+    pub(super) fn set(&self, memory: Memory) {
+        // Whoever sets it holds the lock of evaluation, so that nobody was faster.
+        let _ = self.memory.set(memory);
+        drop(self.pending.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -160,6 +193,7 @@ impl Gpu {
             modules: Mutex::default(),
             fault: fault.cast(),
             fault_on_device,
+            launches: AtomicU64::new(0),
             owner: AtomicU32::new(0),
             held: Mutex::default(),
         })
@@ -185,16 +219,29 @@ impl Gpu {
 
     /// Memory for elements of a shape. What it holds is whatever was there.
     pub fn allocate(&'static self, dtype: DType, shape: &[usize]) -> Result<Arc<Block>> {
+        self.allocate_leaving(dtype, shape, 0)
+    }
+
+    /// The same where the device is not asked for more if fewer than `spare` bytes would be left.
+    pub(super) fn allocate_leaving(&'static self, dtype: DType, shape: &[usize], spare: usize) -> Result<Arc<Block>> {
+        self.take_from(&Sparing { gpu: self, spare }, dtype, shape).map(|memory| Arc::new(Block::new(memory)))
+    }
+
+    /// Memory before it is a tensor's.
+    pub(super) fn take(&'static self, dtype: DType, shape: &[usize]) -> Result<Memory> {
+        self.take_from(self, dtype, shape)
+    }
+
+    fn take_from(&'static self, from: &dyn Segments, dtype: DType, shape: &[usize]) -> Result<Memory> {
         let bytes = shape.iter().try_fold(dtype.size(), |product, &size| product.checked_mul(size));
         let Some(bytes) = bytes else {
             return Err(TensorError::Shape { operation: "allocate", problem: format!("a tensor of shape {shape:?} has more bytes than can be counted") });
         };
-        self.enter()?;
         let owner = self.owner.load(Ordering::Relaxed);
         let label = Label { dtype, shape: Dims::from_slice(shape) };
         let mut pool = self.pool();
-        match pool.allocate(self, bytes, owner, label) {
-            Some(address) => Ok(Arc::new(Block { gpu: self, address, bytes, owner })),
+        match pool.allocate(from, bytes, owner, label) {
+            Some(address) => Ok(Memory { gpu: self, address, owner }),
             None => {
                 let holders = pool.holders();
                 drop(pool);
@@ -288,24 +335,38 @@ impl Gpu {
 
     /// Starts a kernel, whose one argument is a structure. Nothing is waited for.
     pub fn launch<A: Copy>(&self, kernel: Kernel, grid: [u32; 3], block: [u32; 2], argument: &A) -> Result<()> {
-        self.enter()?;
         // An operation that a type does not have is refused for an empty tensor, too.
         let function = self.function(kernel)?;
         if grid.contains(&0) {
             return Ok(());
         }
-        let mut pointers = [std::ptr::from_ref(argument).cast_mut().cast::<c_void>()];
-        // SAFETY: the structure is `repr(C)` and laid out as the kernel's (a test of `images.rs` compares their sizes); the driver copies it.
+        self.start(function, grid, block, std::ptr::from_ref(argument).cast())
+    }
+
+    /// Starts a kernel that was made at run time, on one element or pack per thread; `words` are laid out as its one argument.
+    pub(super) fn launch_made(&self, function: Function, threads: u64, words: &[u64]) -> Result<()> {
+        let grid = [threads.div_ceil(BLOCK) as u32, 1, 1];
+        self.start(function, grid, [BLOCK as u32, 1], words.as_ptr().cast())
+    }
+
+    fn start(&self, function: Function, grid: [u32; 3], block: [u32; 2], argument: *const c_void) -> Result<()> {
+        self.enter()?;
+        self.launches.fetch_add(1, Ordering::Relaxed);
+        let mut pointers = [argument.cast_mut()];
+        // SAFETY: the structure is `repr(C)` and laid out as the kernel's (a test of `images.rs` compares their sizes, `fuse.rs` writes both); the
+        // driver copies it.
         let code = unsafe {
             sys::cuLaunchKernel(function.0.cast(), grid[0], grid[1], grid[2], block[0], block[1], 1, 0, self.stream, pointers.as_mut_ptr(), null_mut())
         };
         self.check(code, "starting a kernel")
     }
 
-    fn function(&self, kernel: Kernel) -> Result<Function> {
+    /// A kernel by its name; an operation that a type does not have is refused here.
+    pub(super) fn function(&self, kernel: Kernel) -> Result<Function> {
         if let Some(&found) = self.functions.read().unwrap_or_else(PoisonError::into_inner).get(&kernel) {
             return Ok(found);
         }
+        self.enter()?;
         let module = self.module(kernel.module)?;
         let name = CString::new(kernel.symbol()).unwrap_or_default();
         let mut function = null_mut();
@@ -327,12 +388,33 @@ impl Gpu {
             return Ok(module);
         }
         let image = images::image(name, self.capability).map_err(|message| TensorError::Library { operation: "loading kernels", device: self.device(), message })?;
+        // SAFETY: a whole cubin, or PTX that ends with a 0.
+        let module = unsafe { self.load_module(&image)? };
+        modules.insert(name, module);
+        Ok(module)
+    }
+
+    /// # Safety
+    /// `image` is a whole cubin, or PTX that ends with a 0.
+    unsafe fn load_module(&self, image: &[u8]) -> Result<Function> {
         let mut module = null_mut();
-        // SAFETY: a whole cubin, or PTX that ends with a 0, which the driver copies.
+        // SAFETY: as above; the driver copies it.
         let code = unsafe { sys::cuModuleLoadData(&mut module, image.as_ptr().cast()) };
-        self.check(code, "loading kernels")?;
-        modules.insert(name, Function(module.cast()));
-        Ok(Function(module.cast()))
+        self.check(code, "loading kernels").map(|()| Function(module.cast()))
+    }
+
+    /// The kernel of this name in a cubin that was compiled at run time for this device, or `None` if the driver does not take it.
+    pub(super) fn load_made(&self, cubin: &[u8], name: &str) -> Option<Function> {
+        self.enter().ok()?;
+        let (mut function, name) = (null_mut(), CString::new(name).ok()?);
+        // SAFETY: NVRTC made the cubin, now or earlier (`compile.rs` compares its checksum); the name ends with a 0, and the module stays loaded.
+        let code = unsafe { sys::cuModuleGetFunction(&mut function, self.load_module(cubin).ok()?.0.cast(), name.as_ptr()) };
+        (code == sys::CUresult::CUDA_SUCCESS).then_some(Function(function.cast()))
+    }
+
+    /// Kernels that were started so far; replays of graphs are not counted.
+    pub fn launches(&self) -> u64 {
+        self.launches.load(Ordering::Relaxed)
     }
 }
 
@@ -350,7 +432,7 @@ impl Gpu {
     /// Called for each operand: while a graph is captured, memory from before it has to live as long as the graph.
     pub(super) fn touch(&self, block: &Arc<Block>) {
         let owner = self.owner.load(Ordering::Relaxed);
-        if owner != 0 && block.owner != owner {
+        if owner != 0 && block.memory.get().is_none_or(|memory| memory.owner != owner) {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             if !held.iter().any(|one| Arc::ptr_eq(one, block)) {
                 held.push(block.clone());
@@ -367,10 +449,28 @@ impl Gpu {
     }
 }
 
+/// The device but for its last bytes.
+struct Sparing {
+    gpu: &'static Gpu,
+    spare: usize,
+}
+
+impl Segments for Sparing {
+    fn reserve(&self, bytes: usize) -> Option<u64> {
+        let is_left = self.spare == 0 || self.gpu.memory().0 >= bytes.saturating_add(self.spare);
+        if is_left { self.gpu.reserve(bytes) } else { None }
+    }
+
+    fn release(&self, address: u64) {
+        self.gpu.release(address);
+    }
+}
+
 impl Segments for Gpu {
     fn reserve(&self, bytes: usize) -> Option<u64> {
+        self.enter().ok()?;
         let mut address = 0;
-        // SAFETY: the device is the thread's (`allocate` entered it); a pointer to a local.
+        // SAFETY: the device is the thread's; a pointer to a local.
         let code = unsafe { sys::cuMemAlloc_v2(&mut address, bytes) };
         (code == sys::CUresult::CUDA_SUCCESS).then_some(address)
     }

@@ -3,6 +3,7 @@ use super::Cuda;
 use super::driver::Gpu;
 use super::images::Kernel;
 use super::shape::{Shape, Strides, Walk};
+use super::step::Step;
 use crate::backend::{Binary, Compare, Draw, Unary};
 use crate::error::Result;
 use crate::{DType, Layout, Raw, TensorError};
@@ -108,31 +109,52 @@ struct RandomArgs {
 pub(super) const SIZES: &[(&str, &str, usize)] = &[("unary", "exp_f32", size_of::<UnaryArgs>()), ("cast", "cast_f32_i64", size_of::<UnaryArgs>()), ("binary", "add_f32", size_of::<BinaryArgs>()), ("binary", "select_4", size_of::<SelectArgs>()), ("move", "copy_4", size_of::<CopyArgs>()), ("move", "transpose_4", size_of::<TransposeArgs>()), ("move", "fill_4", size_of::<FillArgs>()), ("move", "uniform_f32", size_of::<RandomArgs>())];
 
 impl Cuda {
-    /// One kernel that goes over one tensor.
-    fn map(&self, kernel: Kernel, x: &Raw, to: DType, p: f64, q: f64) -> Result<Raw> {
-        let y = self.fresh(to, x.shape())?;
-        let walk = Walk::new(kernel.name, x.shape(), [&x.layout.strides])?;
-        let address = self.address(x)?;
-        let (size, width) = (x.dtype.size() as u64, 16 / x.dtype.size().max(to.size()) as u64);
-        let packs = walk.packs(width);
-        let whole = packs && walk.whole(0, address, width, size);
-        let args = UnaryArgs { x: address, y: self.address(&y)?, p, q, packs: packs.into(), whole: whole.into(), shape: walk.shape, xs: walk.strides[0] };
-        launch_threads(self.gpu, kernel, if packs { walk.shape.count.div_ceil(width) } else { walk.shape.count }, &args)?;
+    /// The result of an element-wise operation on tensors of one shape: put off where kernels are fused, else begun.
+    pub(super) fn element_wise(&self, step: Step, operands: &[&Raw]) -> Result<Raw> {
+        // An operation that a type does not have is refused here.
+        self.gpu.function(step.kernel())?;
+        if self.may_put_off(operands) {
+            return self.put_off(step, operands);
+        }
+        let y = self.fresh(step.to, operands[0].shape())?;
+        self.apply(&step, operands, self.address(&y)?)?;
         Ok(y)
     }
 
+    /// Starts an operation's own kernel, whose results go to `to`.
+    pub(super) fn apply(&self, step: &Step, operands: &[&Raw], to: u64) -> Result<()> {
+        match *operands {
+            [x] => self.map(step, x, to),
+            [x, y] => self.map_two(step, x, y, to),
+            [mask, x, y] => self.select(step, [mask, x, y], to),
+            _ => Ok(()),
+        }
+    }
+
+    /// One kernel that goes over one tensor.
+    fn map(&self, step: &Step, x: &Raw, y: u64) -> Result<()> {
+        let kernel = step.kernel();
+        let walk = Walk::new(kernel.name, x.shape(), [&x.layout.strides])?;
+        let address = self.address(x)?;
+        let (size, width) = (x.dtype.size() as u64, step.width());
+        let packs = walk.packs(width);
+        let whole = packs && walk.whole(0, address, width, size);
+        let args = UnaryArgs { x: address, y, p: step.p, q: step.q, packs: packs.into(), whole: whole.into(), shape: walk.shape, xs: walk.strides[0] };
+        launch_threads(self.gpu, kernel, if packs { walk.shape.count.div_ceil(width) } else { walk.shape.count }, &args)
+    }
+
     /// One kernel that goes over two tensors of one shape and type.
-    fn map_two(&self, kernel: Kernel, x: &Raw, y: &Raw, to: DType, p: f64) -> Result<Raw> {
-        let z = self.fresh(to, x.shape())?;
+    fn map_two(&self, step: &Step, x: &Raw, y: &Raw, z: u64) -> Result<()> {
+        let kernel = step.kernel();
         let walk = Walk::new(kernel.name, x.shape(), [&x.layout.strides, &y.layout.strides])?;
         let (at_x, at_y) = (self.address(x)?, self.address(y)?);
-        let (size, width) = (x.dtype.size() as u64, 16 / x.dtype.size().max(to.size()) as u64);
+        let (size, width) = (x.dtype.size() as u64, step.width());
         let packs = walk.packs(width);
         let args = BinaryArgs {
             x: at_x,
             y: at_y,
-            z: self.address(&z)?,
-            p,
+            z,
+            p: step.p,
             packs: packs.into(),
             whole_x: u32::from(packs && walk.whole(0, at_x, width, size)),
             whole_y: u32::from(packs && walk.whole(1, at_y, width, size)),
@@ -141,8 +163,14 @@ impl Cuda {
             xs: walk.strides[0],
             ys: walk.strides[1],
         };
-        launch_threads(self.gpu, kernel, if packs { walk.shape.count.div_ceil(width) } else { walk.shape.count }, &args)?;
-        Ok(z)
+        launch_threads(self.gpu, kernel, if packs { walk.shape.count.div_ceil(width) } else { walk.shape.count }, &args)
+    }
+
+    fn select(&self, step: &Step, [mask, a, b]: [&Raw; 3], z: u64) -> Result<()> {
+        let walk = Walk::new("where", a.shape(), [&mask.layout.strides, &a.layout.strides, &b.layout.strides])?;
+        let [ms, xs, ys] = walk.strides;
+        let args = SelectArgs { mask: self.address(mask)?, x: self.address(a)?, y: self.address(b)?, z, shape: walk.shape, ms, xs, ys };
+        launch_threads(self.gpu, step.kernel(), walk.shape.count, &args)
     }
 
     pub(super) fn unary_kernel(&self, op: Unary, x: &Raw) -> Result<Raw> {
@@ -151,7 +179,7 @@ impl Cuda {
         let (name, p, q) = match op {
             Unary::IsNan | Unary::IsInf if !float => return self.full_kernel(x.shape(), DType::Bool, 0.0),
             Unary::IsFinite if !float => return self.full_kernel(x.shape(), DType::Bool, 1.0),
-            Unary::IsNan | Unary::IsInf | Unary::IsFinite => return self.map(Kernel::of("unary", op.kernel(), dtype), x, DType::Bool, 0.0, 0.0),
+            Unary::IsNan | Unary::IsInf | Unary::IsFinite => return self.element_wise(Step::one(op.kernel(), dtype, DType::Bool, 0.0, 0.0), &[x]),
             Unary::Floor | Unary::Ceil | Unary::Round | Unary::Trunc if !float => return self.copy_kernel(x),
             Unary::Abs | Unary::Sign | Unary::Square if dtype == DType::Bool => return self.copy_kernel(x),
             Unary::Not => ("not", 0.0, 0.0),
@@ -170,7 +198,7 @@ impl Cuda {
             Unary::Affine(p, q) | Unary::Clamp(p, q) => (op.kernel(), p, q),
             _ => (op.kernel(), 0.0, 0.0),
         };
-        self.map(Kernel::of("unary", name, dtype), x, dtype, p, q)
+        self.element_wise(Step::one(name, dtype, dtype, p, q), &[x])
     }
 
     pub(super) fn unary_backward_kernel(&self, op: Unary, saved: &Raw, dy: &Raw) -> Result<Option<Raw>> {
@@ -194,7 +222,7 @@ impl Cuda {
         if !dy.dtype.is_float() || saved.dtype != dy.dtype {
             return Ok(None);
         }
-        self.map_two(Kernel::of("binary", name, dy.dtype), saved, dy, dy.dtype, p).map(Some)
+        self.element_wise(Step { p, ..Step::two(name, dy.dtype, dy.dtype) }, &[saved, dy]).map(Some)
     }
 
     pub(super) fn binary_kernel(&self, op: Binary, a: &Raw, b: &Raw) -> Result<Raw> {
@@ -204,27 +232,22 @@ impl Cuda {
             Binary::Pow => "power",
             _ => op.name(),
         };
-        self.map_two(Kernel::of("binary", name, a.dtype), a, b, a.dtype, 0.0)
+        self.element_wise(Step::two(name, a.dtype, a.dtype), &[a, b])
     }
 
     pub(super) fn compare_kernel(&self, op: Compare, a: &Raw, b: &Raw) -> Result<Raw> {
-        self.map_two(Kernel::of("binary", op.name(), a.dtype), a, b, DType::Bool, 0.0)
+        self.element_wise(Step::two(op.name(), a.dtype, DType::Bool), &[a, b])
     }
 
     pub(super) fn cast_kernel(&self, x: &Raw, to: DType) -> Result<Raw> {
         if x.dtype == to {
             return self.copy_kernel(x);
         }
-        self.map(Kernel::of_two("cast", "cast", x.dtype, to), x, to, 0.0, 0.0)
+        self.element_wise(Step::cast(x.dtype, to), &[x])
     }
 
     pub(super) fn select_kernel(&self, mask: &Raw, a: &Raw, b: &Raw) -> Result<Raw> {
-        let z = self.fresh(a.dtype, a.shape())?;
-        let walk = Walk::new("where", a.shape(), [&mask.layout.strides, &a.layout.strides, &b.layout.strides])?;
-        let [ms, xs, ys] = walk.strides;
-        let args = SelectArgs { mask: self.address(mask)?, x: self.address(a)?, y: self.address(b)?, z: self.address(&z)?, shape: walk.shape, ms, xs, ys };
-        launch_threads(self.gpu, Kernel::new("binary", by_size(["select_1", "select_2", "select_4", "select_8"], a.dtype)), walk.shape.count, &args)?;
-        Ok(z)
+        self.element_wise(Step::select(a.dtype), &[mask, a, b])
     }
 
     pub(super) fn full_kernel(&self, shape: &[usize], dtype: DType, value: f64) -> Result<Raw> {
@@ -252,6 +275,7 @@ impl Cuda {
     }
 
     pub(super) fn copy_into_kernel(&self, dst: &mut Raw, src: &Raw) -> Result<()> {
+        self.before_change(dst)?;
         let size = src.dtype.size() as u64;
         let (from, to) = (self.address(src)?, self.address(dst)?);
         if src.layout.is_contiguous() && dst.layout.is_contiguous() {

@@ -3,7 +3,7 @@
 //! A replay does the same work on the same memory: parameters, optimisers' state, running means and the loss are where they were. New data
 //! comes in by `batch.assign(&next)` before a replay. What differs from step to step is counted on the device: AdamW's steps, the random numbers
 //! of dropout; a learning rate is changed by [`Graph::set_rate`].
-use super::driver::Block;
+use super::driver::{Block, Memory};
 use super::element::launch_threads;
 use super::images::Kernel;
 use super::memory::Owner;
@@ -31,8 +31,9 @@ struct Captured {
     cuda: &'static Cuda,
     executable: sys::CUgraphExec,
     owner: Owner,
-    /// `Replays` of `train.cu`: a count (u64) and the factor of learning rates (f64).
-    state: Arc<Block>,
+    /// Where `Replays` of `train.cu` lies: a count (u64) and the factor of learning rates (f64).
+    counter: u64,
+    _state: Memory,
     result: Tensor,
     /// Memory from before the capture that the graph reads or writes.
     _held: Vec<Arc<Block>>,
@@ -84,7 +85,7 @@ impl Graph<'_> {
     pub fn set_rate(&mut self, factor: f64) -> Result<()> {
         match &self.0 {
             Kind::Cpu { .. } => Ok(()),
-            Kind::Cuda(captured) => captured.cuda.gpu.write(captured.state.address + 8, &factor.to_le_bytes()),
+            Kind::Cuda(captured) => captured.cuda.gpu.write(captured.counter + 8, &factor.to_le_bytes()),
         }
     }
 }
@@ -121,18 +122,22 @@ impl Cuda {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let _alone = self.capturing.lock().unwrap_or_else(PoisonError::into_inner);
         let owner = NEXT.fetch_add(1, Ordering::Relaxed);
-        let state = self.gpu.allocate(DType::I64, &[2])?;
+        let state = self.gpu.take(DType::I64, &[2])?;
+        let counter = state.address;
         let start: Vec<u8> = [0u64.to_le_bytes(), 1f64.to_le_bytes()].concat();
-        self.gpu.write(state.address, &start)?;
+        self.gpu.write(counter, &start)?;
+        // What was put off before belongs to no graph.
+        self.finish_all()?;
         self.synchronize()?;
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         // SAFETY: the stream is idle and lives as long as the process. Relaxed: the pool may ask the driver for memory meanwhile.
         self.gpu.check(unsafe { sys::cuStreamBeginCapture_v2(self.gpu.stream, mode) }, "capturing a graph")?;
         let mut capturing = Capturing { cuda: self, is_open: true };
         self.gpu.set_owner(owner);
-        self.replays.store(state.address, Ordering::Relaxed);
+        self.replays.store(counter, Ordering::Relaxed);
         let result = step();
-        launch_threads(self.gpu, Kernel::new("train", "count_replay"), 1, &state.address)?;
+        self.finish_all()?;
+        launch_threads(self.gpu, Kernel::new("train", "count_replay"), 1, &counter)?;
         let graph = capturing.end()?;
         let held = self.gpu.take_held();
         let mut executable = null_mut();
@@ -143,12 +148,14 @@ impl Cuda {
             code
         };
         self.gpu.check(code, "preparing a graph")?;
-        Ok(Captured { cuda: self, executable, owner, state, result, _held: held })
+        Ok(Captured { cuda: self, executable, owner, counter, _state: state, result, _held: held })
     }
 }
 
 impl Captured {
     fn launch(&self) -> Result<()> {
+        // What was put off reads what the replay changes.
+        self.cuda.finish_all()?;
         self.cuda.gpu.enter()?;
         // SAFETY: the executable is alive, and so is all memory that it uses: its own, and what `_held` keeps.
         self.cuda.gpu.check(unsafe { sys::cuGraphLaunch(self.executable, self.cuda.gpu.stream) }, "replaying a graph")

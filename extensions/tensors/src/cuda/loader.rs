@@ -1,7 +1,7 @@
 //! Opens NVIDIA's libraries at run time. Nothing of CUDA is needed to build, and a host without it loses nothing but the GPU.
 //!
 //! The driver (libcuda) comes with the kernel module and is all that is needed. cuBLASLt, cuBLAS and cuDNN make matrix products and
-//! convolutions fast; `pip install nvidia-cublas nvidia-cudnn-cu13` brings them. They are opened by absolute path with their names made
+//! convolutions fast, NVRTC fuses element-wise operations; `pip install nvidia-cublas nvidia-cudnn-cu13 nvidia-cuda-nvrtc` brings them. They are opened by absolute path with their names made
 //! global, in the order of their dependencies, so that cudarc's later `dlopen` by name finds what is loaded already. Where they are looked
 //! for, and in which order, is `ochre-nvidia`'s.
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
@@ -40,9 +40,10 @@ fn driver_is_found() -> bool {
 pub fn load(wanted: Wanted, driver_major: u32) -> bool {
     static LOADED: [OnceLock<bool>; 4] = [const { OnceLock::new() }; 4];
     *LOADED[wanted as usize].get_or_init(|| {
-        // For measurements and tests of the kernels that need the driver alone.
-        if std::env::var_os("OCHRE_CUDA_DRIVER_ONLY").is_some() {
-            return false;
+        // For measurements and tests: with any value the driver alone, with `nvrtc` that as well.
+        match std::env::var_os("OCHRE_CUDA_DRIVER_ONLY") {
+            Some(value) if wanted != Wanted::Nvrtc || value != "nvrtc" => return false,
+            _ => (),
         }
         majors(driver_major).any(|major| load_all(&wanted.files(major))) && is_found(wanted)
     })
@@ -55,8 +56,7 @@ fn is_found(wanted: Wanted) -> bool {
             Wanted::BlasLt => cudarc::cublaslt::sys::is_culib_present(),
             Wanted::Blas => cudarc::cublas::sys::is_culib_present(),
             Wanted::Dnn => cudarc::cudnn::sys::is_culib_present(),
-            // Nobody calls it here: cuDNN does, by itself.
-            Wanted::Nvrtc => true,
+            Wanted::Nvrtc => cudarc::nvrtc::sys::is_culib_present(),
         }
     }
 }

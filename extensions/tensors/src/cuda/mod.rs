@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! ops (Backend)                                     shapes were checked above
-//!   element, reduce, index, rows, norm, window, train   our kernels (kernels/*.cu, images)
+//!   element -> lazy -> fuse -> compile                element-wise operations: put off, made one kernel, by NVRTC where it is
+//!   reduce, index, rows, norm, window, train   our kernels (kernels/*.cu, images)
 //!   product -> blas, convolution -> dnn                 libraries, or our kernels where they are missing
 //!   graph                                               a step captured and replayed
 //! driver (context, stream, launches) -> memory (caching allocator), loader (finds libraries)
@@ -10,14 +11,17 @@
 //! The only place of this crate that names `cudarc`. One stream per device: the order of calls is the order of effects, and memory that is
 //! freed may be handed out at once.
 mod blas;
+mod compile;
 mod convolution;
 mod dnn;
 mod driver;
 mod element;
+mod fuse;
 mod graph;
 mod held;
 mod images;
 mod index;
+mod lazy;
 mod loader;
 mod memory;
 mod norm;
@@ -26,10 +30,13 @@ mod product;
 mod reduce;
 mod rows;
 mod shape;
+mod source;
+mod step;
 mod train;
 mod window;
 
 pub use driver::{Block, Gpu};
+pub use fuse::{allow_fusion, finish, fusion_is_allowed};
 pub use graph::{Graph, graph};
 pub use held::{Held, held};
 pub use memory::Statistics;
@@ -49,6 +56,8 @@ pub struct Cuda {
     replays: AtomicU64,
     /// One graph at a time.
     capturing: Mutex<()>,
+    lazy: lazy::Lazy,
+    compiler: OnceLock<Option<compile::Compiler>>,
 }
 
 /// Whether products and convolutions of f32 may round their inputs to TF32's 10 bits.
@@ -92,7 +101,7 @@ pub fn cuda(number: usize) -> Result<&'static Cuda> {
     if let Some(found) = open.iter().find(|c| c.gpu.number == number) {
         return Ok(found);
     }
-    let new: &'static Cuda = Box::leak(Box::new(Cuda { gpu, blas: OnceLock::new(), dnn: OnceLock::new(), replays: AtomicU64::new(0), capturing: Mutex::new(()) }));
+    let new: &'static Cuda = Box::leak(Box::new(Cuda { gpu, blas: OnceLock::new(), dnn: OnceLock::new(), replays: AtomicU64::new(0), capturing: Mutex::new(()), lazy: lazy::Lazy::default(), compiler: OnceLock::new() }));
     open.push(new);
     Ok(new)
 }
@@ -107,13 +116,20 @@ impl Cuda {
     pub fn libraries(&self) -> String {
         let blas = self.blas().describe();
         let dnn = self.dnn().describe();
-        format!("{blas}, {dnn}")
+        let nvrtc = self.compiler().map_or_else(|| "no NVRTC: element-wise operations are not fused (pip install nvidia-cuda-nvrtc)".to_owned(), compile::Compiler::describe);
+        format!("{blas}, {dnn}, {nvrtc}")
     }
 
     /// The same of those that were opened already.
     fn libraries_in_use(&self) -> String {
-        let opened = [self.blas.get().map(blas::Blas::describe), self.dnn.get().map(dnn::Dnn::describe)];
+        let nvrtc = self.compiler.get().and_then(|compiler| compiler.as_ref().map(compile::Compiler::describe));
+        let opened = [self.blas.get().map(blas::Blas::describe), self.dnn.get().map(dnn::Dnn::describe), nvrtc];
         opened.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Kernels of fused operations that this process compiled, not counting those that were on disk; `None` where there is no NVRTC.
+    pub fn kernels_compiled(&self) -> Option<u64> {
+        self.compiler().map(compile::Compiler::compiled)
     }
 
     fn blas(&self) -> &blas::Blas {
@@ -126,16 +142,22 @@ impl Cuda {
 
     /// A row-major tensor with whatever its memory holds.
     fn fresh(&self, dtype: DType, shape: &[usize]) -> Result<Raw> {
-        let block = self.gpu.allocate(dtype, shape)?;
+        // What was put off holds on to its operands, and needs memory itself when it is computed to let them go.
+        let spare = self.spare();
+        let block = match self.gpu.allocate_leaving(dtype, shape, spare) {
+            Err(TensorError::OutOfMemory { .. }) if self.let_go() || spare > 0 => self.gpu.allocate(dtype, shape)?,
+            answer => answer?,
+        };
         Ok(Raw { storage: Storage::Cuda(block), layout: Layout::contiguous(shape), dtype })
     }
 
-    /// Where a tensor's first element lies on the device.
+    /// Where a tensor's first element lies on the device. What was put off is begun.
     fn address(&self, x: &Raw) -> Result<u64> {
         match &x.storage {
             Storage::Cuda(block) if block.gpu.number == self.gpu.number => {
+                let start = self.evaluated(block)?;
                 self.gpu.touch(block);
-                Ok(block.address + (x.layout.offset * x.dtype.size()) as u64)
+                Ok(start + (x.layout.offset * x.dtype.size()) as u64)
             }
             _ => Err(TensorError::Devices { operation: "an operation on the GPU", left: x.device(), right: self.gpu.device() }),
         }

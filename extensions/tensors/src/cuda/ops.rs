@@ -56,6 +56,7 @@ impl Backend for Cuda {
     }
 
     fn synchronize(&self) -> Result<()> {
+        self.finish_all()?;
         self.gpu.synchronize()
     }
 

@@ -17,6 +17,17 @@ pub struct Shape {
     shift: [u32; RANK],
 }
 
+impl Shape {
+    /// As it lies in memory, for arguments that are put together at run time.
+    pub fn write(&self, words: &mut Vec<u64>) {
+        words.extend([self.count, u64::from(self.rank) | u64::from(self.narrow) << 32]);
+        words.extend(self.size);
+        for halves in [self.magic, self.shift] {
+            words.extend(halves.chunks(2).map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32));
+        }
+    }
+}
+
 /// `struct Strides`, in elements.
 #[repr(C)]
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]

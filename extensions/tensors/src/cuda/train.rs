@@ -51,6 +51,9 @@ impl Cuda {
             let problem = format!("parameters and their state have to be row-major floats; one is {} with strides {:?}", odd.dtype, &odd.layout.strides[..]);
             return Err(TensorError::Shape { operation: name, problem });
         }
+        for changed in states.into_iter().flatten().chain([parameter]) {
+            self.before_change(changed)?;
+        }
         let gradient = self.dense(gradient)?;
         let at = |x: Option<&Raw>| x.map_or(Ok(0), |x| self.address(x));
         let args = StepArgs {

@@ -5,6 +5,7 @@
 mod both;
 mod elements;
 mod emulated;
+mod fusion;
 mod networks;
 mod whole;
 
@@ -18,12 +19,23 @@ fn the_gpu_gives_what_the_cpu_gives() {
     }
 }
 
+#[test]
+fn fused_operations_give_what_separate_ones_give() {
+    // With a real GPU and NVRTC the cases above are these, too.
+    if std::env::var_os("OCHRE_CUDA_DRIVER").is_none() && ochre_tensors::cuda::device_count() == 0 {
+        emulated::run_fused();
+    }
+}
+
 /// Those whose names have what `OCHRE_CUDA_CASE` says, or all.
 fn cases() {
     let only = std::env::var("OCHRE_CUDA_CASE").unwrap_or_default();
     let device = ochre_tensors::cuda::cuda(0).expect("a GPU");
     println!("on {} with {}", device.gpu().name, device.libraries());
-    let all = elements::CASES.iter().chain(networks::CASES).chain(whole::CASES);
+    // Emulated compilation is slow, and most cases of one operation are more than one with the conversion of what they compare.
+    let is_slow = std::env::var_os("OCHRE_CUDA_DRIVER").is_some() && device.kernels_compiled().is_some();
+    let single = elements::CASES.iter().chain(networks::CASES).filter(|_| !is_slow);
+    let all = single.chain(whole::CASES).chain(fusion::CASES);
     let mut failed = Vec::new();
     for (name, case) in all.filter(|(name, _)| name.contains(&only)) {
         let begun = std::time::Instant::now();
@@ -34,6 +46,9 @@ fn cases() {
                 failed.push(*name);
             }
         }
+    }
+    if let Some(count) = device.kernels_compiled() {
+        println!("\n{count} kernels were compiled");
     }
     assert!(failed.is_empty(), "{failed:?}");
 }
