@@ -2,13 +2,15 @@
 
 ptx.py build KERNELS    writes KERNELS/built: of each module PTX for compute_80 and machine code for sm_80 and sm_90, compressed by zlib,
                         and HASH, over the names and the text of the sources
-ptx.py assemble KERNELS assembles the built PTX with ptxas for sm_80 and sm_90, and says what each kernel needs
+ptx.py assemble KERNELS assembles the built PTX with ptxas for sm_80 and sm_90, and says what each kernel needs; compiles fused.cu, whose kernels
+                        are written as at run time (cuda/source.rs), as at run time, and sees that nothing in it is contracted
 """
 import ctypes
 import pathlib
 import subprocess
 import sys
 import sysconfig
+import time
 import zlib
 
 # Modules of element-wise operations: no multiplication joins an addition, so that an operation gives the same bits alone and fused with others.
@@ -27,7 +29,7 @@ def compile(rtc, source, headers, architecture):
     texts = (ctypes.c_char_p * len(headers))(*[h.read_bytes() for h in headers])
     names = (ctypes.c_char_p * len(headers))(*[h.name.encode() for h in headers])
     check(rtc.nvrtcCreateProgram(ctypes.byref(program), source.read_bytes(), source.name.encode(), len(headers), texts, names))
-    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"] + ([b"--fmad=false"] if source.stem in EXACT else [])
+    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"] + ([b"--fmad=false"] if source.stem in (*EXACT, "fused") else [])
     failed = rtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     if failed:
         sys.exit(read(rtc, program, "ProgramLog").decode())
@@ -86,6 +88,25 @@ def assemble(kernels):
             spills = [l for l in lines if "spill" in l and not l.strip().startswith("0 bytes stack frame, 0 bytes spill")]
             spilled = [l for l in spills if " 0 bytes spill stores" not in l]
             print(f"{packed.name.split('.')[0]} {architecture}: {sum('Compiling entry' in l for l in lines)} kernels, registers are spilled in {len(spilled)}")
+    fused(kernels)
+
+
+def fused(kernels):
+    """What `compile.rs` asks NVRTC for, and how long that takes."""
+    rtc, source = nvrtc(), pathlib.Path(__file__).parent / "fused.cu"
+    headers = [kernels / name for name in ["common.cuh", "operations.cuh", "fused.cuh"]]
+    for architecture in ["sm_80", "sm_90"]:
+        begun = time.perf_counter()
+        size = len(compile(rtc, source, headers, architecture))
+        print(f"fused {architecture}: 2 kernels in {time.perf_counter() - begun:.2f} s, {size} bytes")
+    text = compile(rtc, source, headers, "compute_80").decode()
+    begin = text.index(".entry fused_arithmetic")
+    body = text[begin : text.index("\n}", begin)]
+    assert "mul.rn.f32" in body and "add.rn.f64" in body and "mul.rn.f64" in body, "fused_arithmetic does not round as separate kernels do"
+    assert "fma" not in body and "add.f32" not in body and "mul.f32" not in body, "fused_arithmetic is contracted"
+    separate = zlib.decompress((kernels / "built" / "unary.ptx.z").read_bytes()).decode()
+    begin = separate.index(".entry affine_f32")
+    assert "fma" not in separate[begin : separate.index("\n}", begin)], "affine_f32 is contracted"
 
 
 if __name__ == "__main__":

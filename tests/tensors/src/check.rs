@@ -41,9 +41,10 @@ enum Laid {
     Strided,
 }
 
-/// Runs every case on a device.
-pub fn against_torch(device: &Device, python: &PathBuf) -> anyhow::Result<Report> {
-    let (cases, runs) = (cases::all(), runs());
+/// Runs the cases whose names have `part` on a device; all have the empty one.
+pub fn against_torch(device: &Device, python: &PathBuf, part: &str) -> anyhow::Result<Report> {
+    let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.name.contains(part)).collect();
+    let runs = runs(&cases);
     let requests: Vec<Value> = runs.iter().map(|&(case, float)| request(&cases[case], float)).collect();
     let answer = torch::reference(python, &json!({ "cases": requests }))?;
     let answers = answer["answers"].as_array().context("PyTorch gave no answers")?;
@@ -62,9 +63,9 @@ pub fn against_torch(device: &Device, python: &PathBuf) -> anyhow::Result<Report
 }
 
 /// Each case by its place in the table, with the type of its floats.
-fn runs() -> Vec<(usize, DType)> {
+fn runs(cases: &[Case]) -> Vec<(usize, DType)> {
     let mut runs = Vec::new();
-    for (place, case) in cases::all().iter().enumerate() {
+    for (place, case) in cases.iter().enumerate() {
         let types: &[DType] = match case.kind {
             Kind::Exact => &[DType::F32],
             Kind::Large => &[DType::F64, DType::F32, DType::BF16],

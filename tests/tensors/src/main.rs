@@ -1,5 +1,5 @@
-//! The suite as a program, for machines without Rust: `ochre-tensors-suite check [DEVICE]` compares every case with PyTorch's and differences,
-//! `ochre-tensors-suite bench CONFIG` measures beside PyTorch. DEVICE is `cpu` (unless given) or `cuda`, `cuda:1` …; Python is `OCHRE_TORCH_PYTHON`.
+//! The suite as a program, for machines without Rust: `ochre-tensors-suite check [DEVICE [PART]]` compares every case (or those whose names have
+//! PART) with PyTorch's and differences, `ochre-tensors-suite bench CONFIG` measures beside PyTorch. DEVICE is `cpu` (unless given) or `cuda`, `cuda:1` …; Python is `OCHRE_TORCH_PYTHON`.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, bail};
@@ -11,10 +11,11 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["check"] => compare(&Device::Cpu),
-        ["check", name] => compare(&device(name)?),
+        ["check"] => compare(&Device::Cpu, ""),
+        ["check", name] => compare(&device(name)?, ""),
+        ["check", name, part] => compare(&device(name)?, part),
         ["bench", rest @ ..] => bench::run(rest),
-        _ => bail!("usage: ochre-tensors-suite check [cpu|cuda|cuda:N] | bench [cpu|cuda|cuda:N] [--rounds N] [--out FILE] [--only PART]"),
+        _ => bail!("usage: ochre-tensors-suite check [cpu|cuda|cuda:N [PART]] | bench [cpu|cuda|cuda:N] [--rounds N] [--out FILE] [--only PART]"),
     }
 }
 
@@ -28,14 +29,15 @@ fn device(name: &str) -> anyhow::Result<Device> {
     }
 }
 
-fn compare(device: &Device) -> anyhow::Result<ExitCode> {
-    let report = check::against_torch(device, &torch::python()?)?;
-    let smooth: Vec<_> = cases::all().into_iter().filter(|case| case.kind == Kind::Smooth).collect();
+fn compare(device: &Device, part: &str) -> anyhow::Result<ExitCode> {
+    let report = check::against_torch(device, &torch::python()?, part)?;
+    let smooth: Vec<_> = cases::all().into_iter().filter(|case| case.kind == Kind::Smooth && case.name.contains(part)).collect();
     let differences: Vec<String> = smooth.iter().flat_map(|case| finite::check(case, device)).collect();
     for failure in report.failures.iter().chain(&differences) {
         println!("FAILED: {failure}");
     }
     println!("{device}: {} tensors compared with PyTorch {} (computed in f64 on the CPU), {} differ", report.compared, report.version, report.failures.len());
     println!("{device}: {} cases compared with finite differences, {} gradients differ", smooth.len(), differences.len());
+    anyhow::ensure!(report.compared > 0, "no case is called `{part}`");
     Ok(if report.failures.is_empty() && differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

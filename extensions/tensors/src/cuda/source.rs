@@ -180,3 +180,81 @@ fn wide_of(dtype: DType) -> &'static str {
         _ => "i64",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType::{BF16, Bool, F32, F64, I32};
+
+    /// `sigmoid(relu(x * 2 + 1) * y - x)`, all of one type and as the result lies.
+    fn chain() -> Plan {
+        let one = |name| Step::one(name, F32, F32, 2.0, 1.0);
+        let two = |name| Step::two(name, F32, F32);
+        Plan {
+            leaves: vec![(F32, Leaf::Flat), (F32, Leaf::Flat)],
+            steps: vec![
+                (one("affine"), vec![Place::Leaf(0)]),
+                (one("relu"), vec![Place::Step(0)]),
+                (two("mul"), vec![Place::Step(1), Place::Leaf(1)]),
+                (two("sub"), vec![Place::Step(2), Place::Leaf(0)]),
+                (one("sigmoid"), vec![Place::Step(3)]),
+            ],
+            outputs: vec![4],
+        }
+    }
+
+    /// Products and sums of several types, operands of all kinds, a choice, two results.
+    fn arithmetic() -> Plan {
+        Plan {
+            leaves: vec![(BF16, Leaf::Strided), (F32, Leaf::Single), (F64, Leaf::Flat), (I32, Leaf::Strided), (Bool, Leaf::Flat)],
+            steps: vec![
+                (Step::cast(BF16, F32), vec![Place::Leaf(0)]),
+                (Step::two("mul", F32, F32), vec![Place::Step(0), Place::Leaf(1)]),
+                (Step::two("add", F32, F32), vec![Place::Step(1), Place::Step(0)]),
+                (Step::cast(F32, F64), vec![Place::Step(2)]),
+                (Step::two("mul", F64, F64), vec![Place::Step(3), Place::Leaf(2)]),
+                (Step::one("affine", F64, F64, 0.5, 0.25), vec![Place::Step(4)]),
+                (Step::cast(I32, F64), vec![Place::Leaf(3)]),
+                (Step::select(F64), vec![Place::Leaf(4), Place::Step(5), Place::Step(6)]),
+                (Step::cast(F64, BF16), vec![Place::Step(7)]),
+                (Step::two("lt", BF16, Bool), vec![Place::Step(8), Place::Leaf(0)]),
+            ],
+            outputs: vec![8, 9],
+        }
+    }
+
+    /// `tests/gpu/ptx.py` compiles these with NVRTC and looks at the machine code.
+    #[test]
+    fn the_texts_are_those_that_are_compiled_in_the_ptx_test() {
+        let made = format!("{}{}", chain().text("fused_chain"), arithmetic().text("fused_arithmetic").replace("FusedArgs", "OtherArgs"));
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/gpu/fused.cu");
+        if std::env::var_os("OCHRE_WRITE_EXPECTED").is_some() {
+            std::fs::write(&path, &made).expect("writable");
+        }
+        let expected = std::fs::read_to_string(&path).expect("tests/gpu/fused.cu");
+        assert_eq!(made, expected, "`OCHRE_WRITE_EXPECTED=1` writes it anew; then run `cargo xtask test ptx`");
+    }
+
+    #[test]
+    fn plans_that_differ_have_other_keys() {
+        let mut keys = vec![chain().key(), arithmetic().key()];
+        for change in 0..5 {
+            let mut plan = chain();
+            match change {
+                0 => plan.leaves[0].1 = Leaf::Strided,
+                1 => plan.leaves[1].0 = F64,
+                2 => plan.steps[2].1 = vec![Place::Leaf(1), Place::Step(1)],
+                3 => plan.steps[1].0.name = "abs",
+                _ => plan.outputs = vec![3, 4],
+            }
+            keys.push(plan.key());
+        }
+        let count = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+        let mut other = chain();
+        other.steps[0].0.p = 7.0;
+        assert_eq!(other.key(), chain().key(), "numbers are arguments");
+    }
+}
