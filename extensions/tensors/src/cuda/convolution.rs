@@ -134,7 +134,7 @@ impl Cuda {
                     offset: weights.layout.offset,
                 });
                 let gradient = self.dense(&dy.with_layout(output_part(&s, first, count, group)))?;
-                let columns = self.matmul_kernel(&turned, &gradient.with_layout(Layout::contiguous(&[s.group_outputs(), count * s.area()])))?;
+                let columns = self.matmul_kernel(&turned, &as_matrix(&gradient, &s, count))?;
                 let args = self.column_args(&columns, &dx, &s, first, count, group, true)?;
                 launch_threads(self.gpu, Kernel::of("window", "from_columns", dy.dtype), (count * s.group_channels() * s.picture[0] * s.picture[1]) as u64, &args)?;
             }
@@ -165,7 +165,7 @@ impl Cuda {
                     offset: 0,
                 });
                 let gradient = self.dense(&dy.with_layout(output_part(&s, first, count, group)))?;
-                let product = self.matmul_kernel(&gradient.with_layout(Layout::contiguous(&[s.group_outputs(), count * s.area()])), &turned)?;
+                let product = self.matmul_kernel(&as_matrix(&gradient, &s, count), &turned)?;
                 let mut to = group_weights(&part, &s, group);
                 self.copy_into_kernel(&mut to, &product)?;
                 part = to.with_layout(Layout::contiguous(shape));
@@ -208,6 +208,11 @@ impl Cuda {
             dilation: words(s.conv.dilation),
         })
     }
+}
+
+/// A row-major part of an output as `[outputs of the group, count * area]`; of one picture it is still a view into all groups.
+fn as_matrix(part: &Raw, s: &Sizes, count: usize) -> Raw {
+    part.with_layout(Layout { offset: part.layout.offset, ..Layout::contiguous(&[s.group_outputs(), count * s.area()]) })
 }
 
 /// `[outputs of the group, taps]`

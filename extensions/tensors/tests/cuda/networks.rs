@@ -45,6 +45,7 @@ fn convolution() {
         ([1, 1, 5, 6], [1, 1, 1, 1], plain),
         ([2, 4, 9, 7], [6, 4, 3, 2], Conv { stride: [2, 3], ..plain }),
         ([3, 4, 8, 8], [8, 2, 3, 3], Conv { padding: [1, 1], groups: 2, ..plain }),
+        ([1, 4, 5, 6], [6, 2, 2, 3], Conv { groups: 2, ..plain }),
         ([2, 6, 7, 7], [6, 1, 3, 3], Conv { padding: [1, 1], groups: 6, ..plain }),
         ([1, 2, 9, 9], [3, 2, 3, 3], Conv { padding: [2, 2], dilation: [2, 2], ..plain }),
         ([2, 3, 1, 20], [5, 3, 1, 4], Conv { stride: [1, 2], padding: [0, 1], ..plain }),
@@ -57,6 +58,10 @@ fn convolution() {
             let (xs, ws, bias, dy) = (dice.any(&x, dtype), dice.any(&w, dtype), dice.plain(&[w[0]], dtype), dice.any(&y, dtype));
             both("conv", 60.0, &[&xs, &ws], |b, t| Ok(vec![b.conv(&t[0], &t[1], None, conv)?]));
             both("conv with bias", 60.0, &[&xs, &ws, &bias], |b, t| Ok(vec![b.conv(&t[0], &t[1], Some(&t[2]), conv)?]));
+            both("conv backward input", 60.0, &[&dy, &ws], |b, t| Ok(vec![b.conv_backward_input(&t[0], &t[1], &x, conv)?]));
+            both("conv backward weight", 100.0, &[&dy, &xs], |b, t| Ok(vec![b.conv_backward_weight(&t[0], &t[1], &w, conv)?]));
+            // Row-major gradients are not copied: a group of one picture is a view into it.
+            let dy = dice.plain(&y, dtype);
             both("conv backward input", 60.0, &[&dy, &ws], |b, t| Ok(vec![b.conv_backward_input(&t[0], &t[1], &x, conv)?]));
             both("conv backward weight", 100.0, &[&dy, &xs], |b, t| Ok(vec![b.conv_backward_weight(&t[0], &t[1], &w, conv)?]));
         }
