@@ -151,9 +151,21 @@ typedef unsigned long long Pointer;
 enum { OK = 0, INVALID = 1, NO_MEMORY = 2, NOT_FOUND = 500, IN_CAPTURE = 900 };
 
 static bool capturing;
+// Copies from pinned memory wait until somebody waits for them, or for what comes after: who changes the memory before has a bug.
+static std::vector<std::function<void()>> waiting;
+static void catch_up() {
+    for (auto &copy : waiting) copy();
+    waiting.clear();
+}
+// Kernels that are started and do nothing: what is measured is the host's part.
+static bool is_idle() {
+    static bool set = getenv("OCHRE_EMULATED_IDLE") != nullptr;
+    return set;
+}
 static std::vector<std::function<void()>> recorded;
 typedef std::vector<std::function<void()>> Graph;
 static Result submit(std::function<void()> work) {
+    catch_up();
     if (capturing) recorded.push_back(work);
     else work();
     return OK;
@@ -164,12 +176,14 @@ static size_t total() {
 }
 static size_t used;
 static std::map<Pointer, size_t> memory;
-static bool owns(Pointer at, size_t bytes) {
-    auto after = memory.upper_bound(at);
-    if (after == memory.begin()) return false;
+static std::map<Pointer, size_t> pinned;
+static bool lies_in(const std::map<Pointer, size_t> &blocks, Pointer at, size_t bytes) {
+    auto after = blocks.upper_bound(at);
+    if (after == blocks.begin()) return false;
     --after;
     return at + bytes <= after->first + after->second;
 }
+static bool owns(Pointer at, size_t bytes) { return lies_in(memory, at, bytes); }
 
 extern "C" {
 Result cuInit(unsigned) { return OK; }
@@ -185,8 +199,21 @@ Result cuDeviceGetAttribute(int *value, int which, int) {
 Result cuDevicePrimaryCtxRetain(void **context, int) { *context = (void *)1; return OK; }
 Result cuCtxSetCurrent(void *) { return OK; }
 Result cuStreamCreate(void **stream, unsigned) { *stream = (void *)1; return OK; }
-Result cuStreamSynchronize(void *) { return capturing ? IN_CAPTURE : OK; }
-Result cuMemHostAlloc(void **memory, size_t bytes, unsigned) { *memory = calloc(1, bytes); return OK; }
+Result cuStreamSynchronize(void *) {
+    catch_up();
+    return capturing ? IN_CAPTURE : OK;
+}
+Result cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
+    *memory = calloc(1, bytes);
+    pinned[(Pointer)*memory] = bytes;
+    return OK;
+}
+Result cuEventCreate(void **event, unsigned) { *event = (void *)1; return OK; }
+Result cuEventRecord(void *, void *) { return OK; }
+Result cuEventSynchronize(void *) {
+    catch_up();
+    return OK;
+}
 Result cuMemHostGetDevicePointer_v2(Pointer *device, void *host, unsigned) { *device = (Pointer)host; return OK; }
 Result cuMemGetInfo_v2(size_t *left, size_t *all) { *all = total(); *left = *all - used; return OK; }
 Result cuMemAlloc_v2(Pointer *at, size_t bytes) {
@@ -203,6 +230,7 @@ Result cuMemAlloc_v2(Pointer *at, size_t bytes) {
 Result cuMemFree_v2(Pointer at) {
     auto found = memory.find(at);
     if (found == memory.end()) return INVALID;
+    catch_up();
     used -= found->second;
     memory.erase(found);
     free((void *)at);
@@ -211,12 +239,18 @@ Result cuMemFree_v2(Pointer at) {
 Result cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, void *) {
     if (capturing) return IN_CAPTURE;
     if (!owns(to, bytes)) return INVALID;
+    if (lies_in(pinned, (Pointer)from, bytes)) {
+        waiting.push_back([=] { memcpy((void *)to, from, bytes); });
+        return OK;
+    }
+    catch_up();
     memcpy((void *)to, from, bytes);
     return OK;
 }
 Result cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, void *) {
     if (capturing) return IN_CAPTURE;
     if (!owns(from, bytes)) return INVALID;
+    catch_up();
     memcpy(to, (void *)from, bytes);
     return OK;
 }
@@ -251,6 +285,7 @@ Result cuModuleGetFunction(void **function, void *, const char *name) {
 }
 Result cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void *, void **arguments, void **) {
     const Kernel &kernel = *(const Kernel *)function;
+    if (is_idle()) return OK;
     if (bx * by * bz > 1024 || gy > 65535 || gz > 65535 || !gx || !gy || !gz) return INVALID;
     std::vector<char> bytes((char *)arguments[0], (char *)arguments[0] + kernel.bytes);
     return submit([=, &kernel] { run_grid(kernel, bytes, {gx, gy, gz}, {bx, by, bz}); });
@@ -271,6 +306,7 @@ Result cuGraphInstantiateWithFlags(void **executable, void *graph, unsigned long
 Result cuGraphDestroy(void *graph) { delete (Graph *)graph; return OK; }
 Result cuGraphExecDestroy(void *graph) { delete (Graph *)graph; return OK; }
 Result cuGraphLaunch(void *graph, void *) {
+    catch_up();
     for (auto &work : *(Graph *)graph) work();
     return OK;
 }

@@ -23,12 +23,25 @@ fn folder() -> PathBuf {
     folder
 }
 
+fn emulator() -> Emulator {
+    Emulator::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), Path::new(env!("CARGO_TARGET_TMPDIR")))
+}
+
+/// Values and gradients of all cases but the large ones, each by the GPU's own kernels.
+#[test]
+fn every_operation_on_the_emulated_gpu_is_pytorchs() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ochre-tensors-suite"));
+    let output = command.args(["check", "cuda", "small"]).env("OCHRE_TORCH_PYTHON", torch::python().unwrap()).envs(emulator().alone()).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{text}");
+    assert!(output.status.success() && text.contains(" 0 differ") && text.contains(" 0 gradients differ"), "{text}");
+}
+
 #[test]
 fn the_folder_for_gpus_runs_dry() {
     let (folder, python) = (folder(), torch::python().unwrap());
-    let emulator = Emulator::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), Path::new(env!("CARGO_TARGET_TMPDIR")));
     let mut command = Command::new(folder.join("run.sh"));
-    let output = command.arg("--dry").arg(python).envs(emulator.with_nvrtc(&folder.join("cache"))).output().unwrap();
+    let output = command.arg("--dry").arg(python).envs(emulator().with_nvrtc(&folder.join("cache"))).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // The two parts of `device-cases`, which is not here.
     assert!(output.status.code() == Some(2) && text.contains("2 of 4 parts failed"), "{text}");

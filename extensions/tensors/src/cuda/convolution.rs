@@ -105,7 +105,7 @@ impl Cuda {
                 let columns = self.columns_of(x, s, first, count, group)?;
                 // [outputs, taps] x [taps, count * area] = [outputs, count, area]
                 let product = self.matmul_kernel(&group_weights(w, s, group), &columns)?;
-                let mut to = y.with_layout(output_part(s, first, count, group));
+                let mut to = output_part(&y, s, first, count, group);
                 self.copy_into_kernel(&mut to, &product.with_layout(Layout::contiguous(&[s.group_outputs(), count, s.area()])))?;
                 y = to.with_layout(Layout::contiguous(&s.output()));
             }
@@ -133,7 +133,7 @@ impl Cuda {
                     strides: Dims::from_slice(&[1, s.taps()]),
                     offset: weights.layout.offset,
                 });
-                let gradient = self.dense(&dy.with_layout(output_part(&s, first, count, group)))?;
+                let gradient = self.dense(&output_part(&dy, &s, first, count, group))?;
                 let columns = self.matmul_kernel(&turned, &as_matrix(&gradient, &s, count))?;
                 let args = self.column_args(&columns, &dx, &s, first, count, group, true)?;
                 launch_threads(self.gpu, Kernel::of("window", "from_columns", dy.dtype), (count * s.group_channels() * s.picture[0] * s.picture[1]) as u64, &args)?;
@@ -164,7 +164,7 @@ impl Cuda {
                     strides: Dims::from_slice(&[1, count * s.area()]),
                     offset: 0,
                 });
-                let gradient = self.dense(&dy.with_layout(output_part(&s, first, count, group)))?;
+                let gradient = self.dense(&output_part(&dy, &s, first, count, group))?;
                 let product = self.matmul_kernel(&as_matrix(&gradient, &s, count), &turned)?;
                 let mut to = group_weights(&part, &s, group);
                 self.copy_into_kernel(&mut to, &product)?;
@@ -221,12 +221,12 @@ fn group_weights(w: &Raw, s: &Sizes, group: usize) -> Raw {
     w.with_layout(Layout { offset: w.layout.offset + group * shape[0] * shape[1], ..Layout::contiguous(&shape) })
 }
 
-/// `[outputs of the group, pictures, area]` of a row-major `[batch, outputs, area]`.
-fn output_part(s: &Sizes, first: usize, count: usize, group: usize) -> Layout {
+/// `[outputs of the group, pictures, area]` of a row-major `[batch, outputs, area]`, which may be a view itself.
+fn output_part(y: &Raw, s: &Sizes, first: usize, count: usize, group: usize) -> Raw {
     let area = s.area();
-    Layout {
+    y.with_layout(Layout {
         shape: Dims::from_slice(&[s.group_outputs(), count, area]),
         strides: Dims::from_slice(&[area, s.out_channels * area, 1]),
-        offset: (first * s.out_channels + group * s.group_outputs()) * area,
-    }
+        offset: y.layout.offset + (first * s.out_channels + group * s.group_outputs()) * area,
+    })
 }

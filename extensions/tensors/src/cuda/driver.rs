@@ -6,6 +6,7 @@ use super::images::{self, Kernel};
 use super::lazy::Expression;
 use super::loader;
 use super::memory::{Label, Owner, Pool, Segments, Statistics};
+use super::staging;
 use crate::error::Result;
 use crate::{DType, Device, Dims, TensorError};
 use cudarc::driver::sys;
@@ -37,6 +38,8 @@ pub struct Gpu {
     fault: *mut u32,
     fault_on_device: u64,
     launches: AtomicU64,
+    /// Pinned memory for large copies from the host, taken at the first; `None` inside where there is none.
+    pub(super) staging: Mutex<Option<Option<staging::Staging>>>,
     /// Whose memory is allocated now: 0, or the graph that is being captured.
     owner: AtomicU32,
     /// What a capture uses of memory from before it, kept for as long as the graph.
@@ -194,6 +197,7 @@ impl Gpu {
             fault: fault.cast(),
             fault_on_device,
             launches: AtomicU64::new(0),
+            staging: Mutex::new(None),
             owner: AtomicU32::new(0),
             held: Mutex::default(),
         })
@@ -305,6 +309,9 @@ impl Gpu {
     /// Copies from the host and waits until the host's memory may be used again.
     pub fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
         self.enter()?;
+        if bytes.len() >= staging::WORTH_STAGING && self.write_staged(address, bytes)? {
+            return Ok(());
+        }
         // SAFETY: the caller's block has that many bytes; pageable memory is staged before the call comes back.
         let code = unsafe { sys::cuMemcpyHtoDAsync_v2(address, bytes.as_ptr().cast(), bytes.len(), self.stream) };
         self.check(code, "copying to the GPU")

@@ -6,7 +6,7 @@
 //!   reduce, index, rows, norm, window, train   our kernels (kernels/*.cu, images)
 //!   product -> blas, convolution -> dnn                 libraries, or our kernels where they are missing
 //!   graph                                               a step captured and replayed
-//! driver (context, stream, launches) -> memory (caching allocator), loader (finds libraries)
+//! driver (context, stream, launches) -> memory (caching allocator), staging (copies from the host), loader (finds libraries)
 //! ```
 //! The only place of this crate that names `cudarc`. One stream per device: the order of calls is the order of effects, and memory that is
 //! freed may be handed out at once.
@@ -31,6 +31,7 @@ mod reduce;
 mod rows;
 mod shape;
 mod source;
+mod staging;
 mod step;
 mod train;
 mod window;

@@ -23,7 +23,13 @@ fn cases(variables: &[(&str, String)]) -> String {
 
 /// The sources of the kernels, thread by thread: what differs on a GPU is the compiler and the hardware, not the program.
 pub fn run() {
-    cases(&emulator().alone());
+    let emulator = emulator();
+    cases(&emulator.alone());
+    // Kernels that do nothing, for the host's part.
+    let idle = [("OCHRE_EMULATED_IDLE", "1"), ("OCHRE_CUDA_CASE", "costs the host")].map(|(name, value)| (name, value.to_owned()));
+    for variables in [emulator.alone(), emulator.with_nvrtc(&emulator.directory().join("idle"))] {
+        cases(&variables.into_iter().chain(idle.clone()).collect::<Vec<_>>());
+    }
 }
 
 /// The same where element-wise operations become one kernel: compiled, found on disk, and where the compiler refuses.

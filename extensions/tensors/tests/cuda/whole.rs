@@ -8,6 +8,8 @@ pub const CASES: &[(&str, fn())] = &[
     ("a graph draws new random numbers", graph_of_random),
     ("numbers are part of a graph", graph_of_numbers),
     ("nothing is read while a graph is captured", graph_that_reads),
+    ("large copies arrive", large_copies),
+    ("a small operation costs the host little", small_operations),
     ("memory comes back", memory_comes_back),
     ("out of memory is an error", out_of_memory),
 ];
@@ -102,6 +104,44 @@ fn graph_that_reads() {
     let text = refused.expect_err("an item is read").downcast::<String>().expect("a message");
     assert!(text.contains("captured"), "{text}");
     assert_eq!(x.sum().item(), 3.0, "the device goes on");
+}
+
+/// Copies through pinned buffers, whose ends are no buffer's: each after the other, while the one before is still read.
+fn large_copies() {
+    for count in [1 << 18, (1 << 18) + 1, 5_000_001, 9 << 20] {
+        let values: Vec<f32> = (0..count).map(|i| (i % 65_521) as f32).collect();
+        let (first, second) = (Tensor::from_slice(&values), Tensor::from_vec(values.iter().map(|v| v + 0.5).collect::<Vec<f32>>(), &[count]));
+        let (a, b) = (first.to_device(&Device::Cuda(0)), second.to_device(&Device::Cuda(0)));
+        assert!(a.to_vec::<f32>() == values, "{count} elements");
+        assert!(b.to_vec::<f32>() == second.to_vec::<f32>(), "{count} elements after others");
+    }
+}
+
+/// What our part of a small operation takes; the driver's is measured on a GPU (`ochre-gpu-rows`).
+fn small_operations() {
+    // An emulated kernel takes ten times as long as what is measured.
+    let is_idle = std::env::var_os("OCHRE_EMULATED_IDLE").is_some();
+    let count: u32 = if is_idle || std::env::var_os("OCHRE_CUDA_DRIVER").is_none() { 5000 } else { 5 };
+    let of = |n: usize| Tensor::ones(&[n]).to_device(&Device::Cuda(0));
+    let (x, y) = (of(1000), of(1000));
+    let measure = |work: &dyn Fn() -> Tensor| {
+        let round = || {
+            let begun = std::time::Instant::now();
+            (0..count).for_each(|_| cuda::finish(&work()).expect("computed"));
+            begun.elapsed().as_secs_f64() / f64::from(count) * 1e9
+        };
+        // The least of several: other processes want the CPU, too.
+        (0..10).map(|_| round()).fold(f64::INFINITY, f64::min)
+    };
+    let one = measure(&|| no_grad(|| &x + &y));
+    cuda::allow_fusion(false);
+    let separate = measure(&|| no_grad(|| &x + &y));
+    cuda::allow_fusion(true);
+    let six = measure(&|| no_grad(|| (((&x * 2.0 + 1.0).relu() * &y) - &x).sigmoid()));
+    println!("host's time of an addition {one:.0} ns, {separate:.0} ns without fusion; of six operations {six:.0} ns");
+    if is_idle && !cfg!(debug_assertions) {
+        assert!(one < 3000.0 && separate < 3000.0, "{one} and {separate} ns");
+    }
 }
 
 /// Ten thousand steps take no more memory than ten.
