@@ -25,10 +25,14 @@ fn cases(variables: &[(&str, String)]) -> String {
 pub fn run() {
     let emulator = emulator();
     cases(&emulator.alone());
-    // Kernels that do nothing, for the host's part.
-    let idle = [("OCHRE_EMULATED_IDLE", "1"), ("OCHRE_CUDA_CASE", "costs the host")].map(|(name, value)| (name, value.to_owned()));
+    // Kernels that do nothing, for the host's part: its time, and its memory in ten thousand steps.
     for variables in [emulator.alone(), emulator.with_nvrtc(&emulator.directory().join("idle"))] {
-        cases(&variables.into_iter().chain(idle.clone()).collect::<Vec<_>>());
+        let with = |case: &str| {
+            let more = [("OCHRE_EMULATED_IDLE", "1"), ("OCHRE_CUDA_CASE", case)].map(|(name, value)| (name, value.to_owned()));
+            cases(&variables.iter().cloned().chain(more).collect::<Vec<_>>())
+        };
+        with("costs the host");
+        assert!(with("memory comes back").contains("10000 steps"));
     }
 }
 

@@ -1,4 +1,6 @@
 //! Element-wise operations that become one kernel: the same bits as separate kernels, and what putting them off may not change.
+//!
+//! - "Element-wise operations that become one kernel on a GPU give the bits that they give one by one."
 use crate::both::{Dice, cpu, gpu, moved, same, values};
 use ochre_tensors::backend::{Backend, Binary, Compare, Unary};
 use ochre_tensors::{Buffer, DType, Device, Layout, Raw, Storage, Tensor, cuda};
