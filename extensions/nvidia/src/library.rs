@@ -9,7 +9,7 @@ pub enum Library {
     Blas,
     /// Convolutions and attention.
     Dnn,
-    /// Compiles kernels at run time; some of cuDNN's engines need it.
+    /// Compiles kernels at run time: fused element-wise operations, and some of cuDNN's engines.
     Nvrtc,
 }
 

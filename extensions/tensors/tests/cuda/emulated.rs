@@ -3,7 +3,7 @@
 mod emulator;
 
 use emulator::Emulator;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn emulator() -> Emulator {
@@ -53,4 +53,21 @@ pub fn run_fused() {
     // A cache that cannot be written, and a compiler that refuses everything.
     let refused = with(Path::new("/proc/none"), &[("OCHRE_EMULATED_NVRTC", "refuses"), ("OCHRE_CUDA_CASE", "fusion")]);
     assert!(refused.contains("\n0 kernels were compiled"), "{refused}");
+    // The real compiler takes the same texts; its machine code is not for the emulated GPU, which falls back to separate kernels.
+    if let Some(libraries) = real_nvrtc() {
+        let libraries = libraries.to_str().expect("a path in UTF-8");
+        let chains = ("OCHRE_CUDA_CASE", "fusion: random chains");
+        let real = with(Path::new("/proc/none"), &[("OCHRE_CUDA_LIBRARIES", libraries), ("OCHRE_FUSION_CHAINS", "12"), chains]);
+        let count = real.lines().find_map(|line| line.strip_suffix(" kernels were compiled")?.parse().ok());
+        assert!(count.is_some_and(|count: u64| count > 5), "{real}");
+    }
+}
+
+/// NVRTC of the package that `cargo xtask test ptx` installs, where it was.
+fn real_nvrtc() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = || set("OCHRE_CACHE").or_else(|| set("XDG_CACHE_HOME").map(|d| d.join("ochre"))).or_else(|| set("HOME").map(|d| d.join(".cache/ochre")));
+    let library = set("OCHRE_PEERS").or_else(|| Some(cache()?.join("peers")))?.join("python-ptx/lib");
+    let pythons = std::fs::read_dir(library).ok()?.flatten().map(|python| python.path().join("site-packages/nvidia/cuda_nvrtc/lib"));
+    pythons.into_iter().find(|directory| directory.is_dir())
 }
