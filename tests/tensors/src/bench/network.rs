@@ -1,5 +1,5 @@
 //! The CIFAR-10 network of the table: three blocks of convolution, batch normalisation, ReLU and pooling, and a linear layer; in both languages.
-use super::rows::Work;
+use super::rows::{Work, done};
 use ochre_nn::nn::{BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Module, Relu, Sequential, cross_entropy};
 use ochre_nn::optim::Sgd;
 use ochre_tensors::{DType, Device, Tensor, no_grad};
@@ -46,5 +46,5 @@ pub fn training_step(device: Device) -> Work {
 /// Forward alone, in training mode.
 pub fn forward(device: Device) -> Work {
     let (network, (x, _)) = (network(device), data(device));
-    Box::new(move || drop(no_grad(|| network.forward(&x))))
+    Box::new(move || done(no_grad(|| network.forward(&x))))
 }

@@ -1,10 +1,17 @@
 //! What is measured: our work, and PyTorch's words for the same.
 use super::network;
 use ochre_tensors::functional::ConvOptions;
-use ochre_tensors::{DType, Device, Tensor};
+use ochre_tensors::{DType, Device, Tensor, cuda};
 
 /// Work that is repeated.
 pub type Work = Box<dyn FnMut()>;
+
+/// Drops a result that was computed: on a GPU it may have been put off, and would never be.
+pub(super) fn done(result: Tensor) {
+    if result.device() != Device::Cpu {
+        cuda::finish(&result).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
 
 /// A line of the table.
 pub struct Row {
@@ -57,28 +64,28 @@ fn products() -> Vec<Row> {
     vec![
         Row {
             name: "matmul 1024 x 1024 x 1024",
-            ours: |d| { let (a, b) = (randn(&[1024, 1024], d), randn(&[1024, 1024], d)); Box::new(move || drop(a.matmul(&b))) },
+            ours: |d| { let (a, b) = (randn(&[1024, 1024], d), randn(&[1024, 1024], d)); Box::new(move || done(a.matmul(&b))) },
             setup: "a, b = torch.randn(1024, 1024, device=device), torch.randn(1024, 1024, device=device)",
             step: "a @ b",
             limit: 1.1, flops: 2.0 * 1024f64.powi(3), bytes: 0.0,
         },
         Row {
             name: "matmul 1024 x 1024 x 1024, f64",
-            ours: |d| { let (a, b) = (Tensor::randn_on(&[1024, 1024], DType::F64, &d), Tensor::randn_on(&[1024, 1024], DType::F64, &d)); Box::new(move || drop(a.matmul(&b))) },
+            ours: |d| { let (a, b) = (Tensor::randn_on(&[1024, 1024], DType::F64, &d), Tensor::randn_on(&[1024, 1024], DType::F64, &d)); Box::new(move || done(a.matmul(&b))) },
             setup: "a, b = (torch.randn(1024, 1024, device=device, dtype=torch.float64) for _ in range(2))",
             step: "a @ b",
             limit: 1.1, flops: 2.0 * 1024f64.powi(3), bytes: 0.0,
         },
         Row {
             name: "matmul 64 x 512 x 512, right side transposed (a linear layer)",
-            ours: |d| { let (a, b) = (randn(&[64, 512], d), randn(&[512, 512], d)); Box::new(move || drop(a.matmul(&b.t()))) },
+            ours: |d| { let (a, b) = (randn(&[64, 512], d), randn(&[512, 512], d)); Box::new(move || done(a.matmul(&b.t()))) },
             setup: "a, b = torch.randn(64, 512, device=device), torch.randn(512, 512, device=device)",
             step: "a @ b.t()",
             limit: 1.1, flops: 2.0 * 64.0 * 512.0 * 512.0, bytes: 0.0,
         },
         Row {
             name: "matmul batched, 32 times 128 x 64 x 128",
-            ours: |d| { let (a, b) = (randn(&[32, 128, 64], d), randn(&[32, 64, 128], d)); Box::new(move || drop(a.matmul(&b))) },
+            ours: |d| { let (a, b) = (randn(&[32, 128, 64], d), randn(&[32, 64, 128], d)); Box::new(move || done(a.matmul(&b))) },
             setup: "a, b = torch.randn(32, 128, 64, device=device), torch.randn(32, 64, 128, device=device)",
             step: "a @ b",
             limit: 1.1, flops: 2.0 * 32.0 * 128.0 * 64.0 * 128.0, bytes: 0.0,
@@ -98,21 +105,21 @@ fn memory() -> Vec<Row> {
     vec![
         Row {
             name: "add, 4M elements",
-            ours: |d| { let (a, b) = (randn(&[COUNT], d), randn(&[COUNT], d)); Box::new(move || drop(&a + &b)) },
+            ours: |d| { let (a, b) = (randn(&[COUNT], d), randn(&[COUNT], d)); Box::new(move || done(&a + &b)) },
             setup: "a, b = torch.randn(4 << 20, device=device), torch.randn(4 << 20, device=device)",
             step: "a + b",
             limit: 1.2, flops: 0.0, bytes: 12.0 * COUNT as f64,
         },
         Row {
             name: "element-wise chain of 6, 4M elements",
-            ours: |d| { let (a, b) = (randn(&[COUNT], d), randn(&[COUNT], d)); Box::new(move || drop((((&a * 2.0 + 1.0) * &b).relu() - &a).tanh())) },
+            ours: |d| { let (a, b) = (randn(&[COUNT], d), randn(&[COUNT], d)); Box::new(move || done((((&a * 2.0 + 1.0) * &b).relu() - &a).tanh())) },
             setup: "a, b = torch.randn(4 << 20, device=device), torch.randn(4 << 20, device=device)",
             step: "(((a * 2.0 + 1.0) * b).relu() - a).tanh()",
             limit: 1.2, flops: 0.0, bytes: 0.0,
         },
         Row {
             name: "exp, 4M elements",
-            ours: |d| { let a = randn(&[COUNT], d); Box::new(move || drop(a.exp())) },
+            ours: |d| { let a = randn(&[COUNT], d); Box::new(move || done(a.exp())) },
             setup: "a = torch.randn(4 << 20, device=device)",
             step: "a.exp()",
             limit: 1.2, flops: 0.0, bytes: 8.0 * COUNT as f64,
@@ -126,21 +133,21 @@ fn memory() -> Vec<Row> {
         },
         Row {
             name: "sum, 4M elements",
-            ours: |d| { let a = randn(&[COUNT], d); Box::new(move || drop(a.sum())) },
+            ours: |d| { let a = randn(&[COUNT], d); Box::new(move || done(a.sum())) },
             setup: "a = torch.randn(4 << 20, device=device)",
             step: "a.sum()",
             limit: 1.2, flops: 0.0, bytes: 4.0 * COUNT as f64,
         },
         Row {
             name: "add a row, 4096 x 1024",
-            ours: |d| { let (a, b) = (randn(&[4096, 1024], d), randn(&[1024], d)); Box::new(move || drop(&a + &b)) },
+            ours: |d| { let (a, b) = (randn(&[4096, 1024], d), randn(&[1024], d)); Box::new(move || done(&a + &b)) },
             setup: "a, b = torch.randn(4096, 1024, device=device), torch.randn(1024, device=device)",
             step: "a + b",
             limit: 1.2, flops: 0.0, bytes: 8.0 * COUNT as f64,
         },
         Row {
             name: "transposed copy, 2048 x 2048",
-            ours: |d| { let a = randn(&[2048, 2048], d); Box::new(move || drop(a.t().contiguous())) },
+            ours: |d| { let a = randn(&[2048, 2048], d); Box::new(move || done(a.t().contiguous())) },
             setup: "a = torch.randn(2048, 2048, device=device)",
             step: "a.t().contiguous()",
             limit: 1.2, flops: 0.0, bytes: 8.0 * COUNT as f64,
@@ -152,7 +159,7 @@ fn rows() -> Vec<Row> {
     vec![
         Row {
             name: "softmax, 4096 x 1000",
-            ours: |d| { let a = randn(&[4096, 1000], d); Box::new(move || drop(a.softmax(-1))) },
+            ours: |d| { let a = randn(&[4096, 1000], d); Box::new(move || done(a.softmax(-1))) },
             setup: "a = torch.randn(4096, 1000, device=device)",
             step: "a.softmax(-1)",
             limit: 1.2, flops: 0.0, bytes: 8.0 * 4096.0 * 1000.0,
@@ -166,7 +173,7 @@ fn rows() -> Vec<Row> {
         },
         Row {
             name: "layer_norm, 8192 x 512",
-            ours: |d| { let (a, w, b) = (randn(&[8192, 512], d), randn(&[512], d), randn(&[512], d)); Box::new(move || drop(a.layer_norm(&[512], Some(&w), Some(&b), 1e-5))) },
+            ours: |d| { let (a, w, b) = (randn(&[8192, 512], d), randn(&[512], d), randn(&[512], d)); Box::new(move || done(a.layer_norm(&[512], Some(&w), Some(&b), 1e-5))) },
             setup: "a, w, b = torch.randn(8192, 512, device=device), torch.randn(512, device=device), torch.randn(512, device=device)",
             step: "F.layer_norm(a, (512,), w, b)",
             limit: 1.2, flops: 0.0, bytes: 8.0 * 8192.0 * 512.0,
@@ -199,7 +206,7 @@ fn convolutions() -> Vec<Row> {
     vec![
         Row {
             name: "conv2d 3 x 3, 64 to 64 channels, 32 pictures of 32 x 32",
-            ours: |d| { let (x, w) = (randn(&[32, 64, 32, 32], d), randn(&[64, 64, 3, 3], d)); Box::new(move || drop(x.conv2d(&w, None, ConvOptions::default().padding(1)))) },
+            ours: |d| { let (x, w) = (randn(&[32, 64, 32, 32], d), randn(&[64, 64, 3, 3], d)); Box::new(move || done(x.conv2d(&w, None, ConvOptions::default().padding(1)))) },
             setup: "x, w = torch.randn(32, 64, 32, 32, device=device), torch.randn(64, 64, 3, 3, device=device)",
             step: "F.conv2d(x, w, padding=1)",
             limit: 1.1, flops: 2.0 * 32.0 * 1024.0 * 64.0 * 64.0 * 9.0, bytes: 0.0,
@@ -220,14 +227,14 @@ fn convolutions() -> Vec<Row> {
         },
         Row {
             name: "conv2d 1 x 1, 128 to 128 channels, 32 pictures of 16 x 16",
-            ours: |d| { let (x, w) = (randn(&[32, 128, 16, 16], d), randn(&[128, 128, 1, 1], d)); Box::new(move || drop(x.conv2d(&w, None, ConvOptions::default()))) },
+            ours: |d| { let (x, w) = (randn(&[32, 128, 16, 16], d), randn(&[128, 128, 1, 1], d)); Box::new(move || done(x.conv2d(&w, None, ConvOptions::default()))) },
             setup: "x, w = torch.randn(32, 128, 16, 16, device=device), torch.randn(128, 128, 1, 1, device=device)",
             step: "F.conv2d(x, w)",
             limit: 1.1, flops: 2.0 * 32.0 * 256.0 * 128.0 * 128.0, bytes: 0.0,
         },
         Row {
             name: "conv2d 3 x 3 depthwise, 64 channels, 32 pictures of 32 x 32",
-            ours: |d| { let (x, w) = (randn(&[32, 64, 32, 32], d), randn(&[64, 1, 3, 3], d)); Box::new(move || drop(x.conv2d(&w, None, ConvOptions::default().padding(1).groups(64)))) },
+            ours: |d| { let (x, w) = (randn(&[32, 64, 32, 32], d), randn(&[64, 1, 3, 3], d)); Box::new(move || done(x.conv2d(&w, None, ConvOptions::default().padding(1).groups(64)))) },
             setup: "x, w = torch.randn(32, 64, 32, 32, device=device), torch.randn(64, 1, 3, 3, device=device)",
             step: "F.conv2d(x, w, padding=1, groups=64)",
             limit: 1.1, flops: 2.0 * 32.0 * 1024.0 * 64.0 * 9.0, bytes: 0.0,
@@ -246,14 +253,14 @@ fn small() -> Vec<Row> {
     vec![
         Row {
             name: "tiny: add of 64 elements",
-            ours: |d| { let (a, b) = (randn(&[64], d), randn(&[64], d)); Box::new(move || drop(&a + &b)) },
+            ours: |d| { let (a, b) = (randn(&[64], d), randn(&[64], d)); Box::new(move || done(&a + &b)) },
             setup: "a, b = torch.randn(64, device=device), torch.randn(64, device=device)",
             step: "a + b",
             limit: 1.2, flops: 0.0, bytes: 0.0,
         },
         Row {
             name: "tiny: matmul 8 x 8 x 8",
-            ours: |d| { let (a, b) = (randn(&[8, 8], d), randn(&[8, 8], d)); Box::new(move || drop(a.matmul(&b))) },
+            ours: |d| { let (a, b) = (randn(&[8, 8], d), randn(&[8, 8], d)); Box::new(move || done(a.matmul(&b))) },
             setup: "a, b = torch.randn(8, 8, device=device), torch.randn(8, 8, device=device)",
             step: "a @ b",
             limit: 1.2, flops: 0.0, bytes: 0.0,
