@@ -1,9 +1,17 @@
 //! Sizes beyond 2^31 elements, and many steps: what overflows or leaks only there.
 use ochre_tensors::functional::cross_entropy;
 use ochre_tensors::{DType, Device, Tensor, no_grad};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Memory is the process's: who measures it has it to himself.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[test]
 fn places_beyond_two_to_the_31_are_computed_right() {
+    let _alone = alone();
     // One byte seen as 2^33 places, and cut down again: no memory is needed.
     let many = Tensor::full_on(&[1, 1], 3.0, DType::U8, &Device::Cpu).expand(&[1 << 17, 1 << 16]);
     assert_eq!(many.len(), 1 << 33);
@@ -18,6 +26,7 @@ fn places_beyond_two_to_the_31_are_computed_right() {
 #[test]
 #[ignore = "slow: 4 GB of memory and half a minute"]
 fn two_to_the_31_elements_are_worked_on() {
+    let _alone = alone();
     let rows = (1usize << 31) / 1024 + 3;
     let x = Tensor::full_on(&[rows, 1024], 1.0, DType::U8, &Device::Cpu);
     assert_eq!(x.sum().item(), (rows * 1024) as f64);
@@ -41,6 +50,7 @@ fn resident() -> usize {
 
 #[test]
 fn ten_thousand_steps_leak_nothing() {
+    let _alone = alone();
     let weights = [Tensor::rand(&[16, 32]).requires_grad(), Tensor::rand(&[32, 10]).requires_grad()];
     let (x, classes) = (Tensor::rand(&[8, 16]), Tensor::randint(0, 10, &[8]));
     let step = || {
@@ -62,6 +72,7 @@ fn ten_thousand_steps_leak_nothing() {
 
 #[test]
 fn a_graph_that_is_never_run_backward_is_freed() {
+    let _alone = alone();
     let x = Tensor::rand(&[1000]).requires_grad();
     let build = || {
         // A long chain: freeing it must not need stack for each link.
