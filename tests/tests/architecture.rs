@@ -219,3 +219,24 @@ fn every_type_that_a_tensors_method_takes_has_a_name_in_cells() {
     assert!(seen > 150, "{seen} methods");
     report("types of a tensor's methods that have no name under `ochre`:", missing);
 }
+
+/// A pointer to a method that is `track_caller` (`map(Tensor::relu)`) makes rustc hide the method itself in the dylib that cells link: a cell that
+/// calls it cannot be loaded then. A closure does not.
+#[test]
+fn no_crate_of_cells_points_at_a_tensors_method() {
+    // These tell no caller.
+    let harmless = ["clone", "dtype", "zero_grad"];
+    let mut broken = Vec::new();
+    for file in files("rs").into_iter().filter(|f| ["extensions/nn/src", "extensions/frames/src", "extensions/plots/src", "extensions/ml/src", "kernel/prelude"].iter().any(|p| f.path.starts_with(p))) {
+        for (number, line) in file.code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            for rest in line.split("Tensor::").skip(1) {
+                let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect();
+                let pointed = !name.is_empty() && rest[name.len()..].starts_with([')', ',', ';']);
+                if pointed && !harmless.contains(&name.as_str()) {
+                    broken.push(format!("{}:{}: Tensor::{name}", file.path, number + 1));
+                }
+            }
+        }
+    }
+    report("write a closure, `|x| x.relu()`:", broken);
+}

@@ -17,12 +17,12 @@ pub fn find(name: &str) -> Option<Operator> {
         "InstanceNormalization" => |call| Ok(vec![call.input(0)?.instance_norm(call.maybe(1), call.maybe(2), call.float("epsilon", 1e-5))]),
         "LRN" => response_norm,
         "LayerNormalization" => layer_norm,
-        "LogSoftmax" => |call| softmax(call, Tensor::log_softmax),
+        "LogSoftmax" => |call| softmax(call, |x, dim| x.log_softmax(dim)),
         "LpNormalization" => lp_norm,
         "MatMul" => matmul,
         "MaxPool" => max_pool,
         "RMSNormalization" => rms_norm,
-        "Softmax" => |call| softmax(call, Tensor::softmax),
+        "Softmax" => |call| softmax(call, |x, dim| x.softmax(dim)),
         _ => return None,
     })
 }

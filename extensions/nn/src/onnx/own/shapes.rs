@@ -203,7 +203,7 @@ fn pad(call: &Call) -> Result<Vec<Tensor>> {
         (widths[at], widths[at + 1]) = (*before, *after);
     }
     call.only("mode", &["constant", "reflect", "edge", "wrap"])?;
-    let value = call.maybe(2).map_or_else(|| call.float("value", 0.0), Tensor::item);
+    let value = call.maybe(2).map_or_else(|| call.float("value", 0.0), |x| x.item());
     let kind = match call.text("mode", "constant") {
         "reflect" => Padding::Reflect,
         "edge" => Padding::Replicate,
