@@ -15,8 +15,8 @@ use crate::error::Result;
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-/// Steps of the inner dimension that are done at once: a panel of B stays near the first-level cache.
-pub const K_BLOCK: usize = 256;
+/// Steps of the inner dimension that are done at once: the more, the less often C is read and written; a panel of B stays in the second-level cache.
+pub const K_BLOCK: usize = 512;
 /// Bytes of packed rows that stay in the second-level cache while panels pass.
 const BLOCK_BYTES: usize = 512 * 1024;
 /// Up to so many rows columns are read where they lie, and up to so many panels of columns rows are: packing would not pay.

@@ -18,7 +18,20 @@ pub fn fold<W: Real>(x: &[W], zero: W, of: impl Fn(W) -> W, join: impl Fn(W, W) 
         }
     }
     let rest = rest.iter().fold(zero, |sum, x| join(sum, of(*x)));
-    lanes.iter().fold(rest, |sum, lane| join(sum, *lane))
+    join(rest, tree(lanes, &join))
+}
+
+/// Lanes joined by halves, so that few wait for each other.
+#[inline(always)]
+fn tree<W: Real>(mut lanes: [W; LANES], join: impl Fn(W, W) -> W) -> W {
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            lanes[lane] = join(lanes[lane], lanes[lane + width]);
+        }
+    }
+    lanes[0]
 }
 
 /// The sum of `of` each element.
@@ -38,5 +51,5 @@ pub fn sum2<W: Real>(x: &[W], y: &[W], of: impl Fn(W, W) -> W) -> W {
             *lane = *lane + of(*x, *y);
         }
     }
-    lanes.iter().fold(rest, |sum, lane| sum + *lane)
+    rest + tree(lanes, |a, b| a + b)
 }
