@@ -18,7 +18,6 @@ use super::patches::{Frame, Gradients, Patches, Pixels};
 use crate::backend::Conv;
 use crate::error::Result;
 use crate::{DType, Raw};
-use rayon::prelude::*;
 
 /// Places of the result that a thread does at a time, at the least: below, packing the weights shows.
 const PLACES: usize = 1024;
@@ -74,7 +73,7 @@ fn correlate<W: Multiply>(
         return Ok(out);
     }
     let packed: Vec<Packed<W>> = w.chunks_exact(rows * steps).map(|w| Packed::new(&Matrix { data: w, strides: [steps, 1] }, rows, steps)).collect();
-    let threads = rayon::current_num_threads();
+    let threads = parallel::threads();
     let place = |group: usize| Place { offset: group * rows * plane, plane, plane_stride: o * plane, row_stride: plane };
     if frame.n < 2 * threads && threads > 1 {
         // Few pictures: each product is shared out.
@@ -180,7 +179,7 @@ fn weight_gradient<W: Multiply>(dy: &[W], x: &[W], o: usize, groups: usize, fram
         return depthwise::weight_gradient("conv2d backward", dy, x, o, frame);
     }
     let size = dy.len().saturating_mul(steps) / 16;
-    let parts = if size <= parallel::GRAIN { 1 } else { (2 * rayon::current_num_threads()).min(frame.n) };
+    let parts = if size <= parallel::GRAIN { 1 } else { (2 * parallel::threads()).min(frame.n) };
     let together = PLACES.div_ceil(plane);
     let part = |part: usize| -> Result<Vec<W>> {
         let (begin, end) = (frame.n * part / parts, frame.n * (part + 1) / parts);
@@ -200,7 +199,7 @@ fn weight_gradient<W: Multiply>(dy: &[W], x: &[W], o: usize, groups: usize, fram
         Ok(sum)
     };
     let add = |mut a: Vec<W>, b: Vec<W>| {
-        a.par_iter_mut().with_min_len(parallel::GRAIN).zip(&b).for_each(|(a, b)| *a = *a + *b);
+        parallel::each(a.chunks_mut(parallel::GRAIN).zip(b.chunks(parallel::GRAIN)).collect(), |(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a = *a + *b));
         a
     };
     let sum = parallel::sums("conv2d backward", parts, size, part, add)?.unwrap_or_default();

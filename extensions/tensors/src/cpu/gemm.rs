@@ -171,7 +171,7 @@ pub fn products<W: Multiply, A: Rows<W>, B: Columns<W>>(
     let kernel = W::kernel();
     let (mut rows, mut columns) = (m.min(PART_ROWS), n.min(PART_COLUMNS));
     // Two parts for each thread, if there is that much work.
-    let wanted = (2 * rayon::current_num_threads()).min((count * m * n).saturating_mul(k) / (64 * 64 * 64) + 1);
+    let wanted = (2 * parallel::threads()).min((count * m * n).saturating_mul(k) / (64 * 64 * 64) + 1);
     while count * m.div_ceil(rows.max(1)) * n.div_ceil(columns.max(1)) < wanted && (rows > 64 || columns > 96) {
         if rows > columns { rows = rows.div_ceil(2) } else { columns = columns.div_ceil(2) }
     }

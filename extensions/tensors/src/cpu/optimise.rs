@@ -4,11 +4,10 @@ use super::copy::{copy_into, own};
 use super::level::{self, Job, Level};
 use super::math::Real;
 use super::number::each_real;
-use super::parallel::GRAIN;
+use super::parallel::{self, GRAIN};
 use crate::backend::{AdamW, Sgd};
 use crate::error::Result;
 use crate::{DType, Element, Raw, interrupt};
-use rayon::prelude::*;
 
 /// Whether a tensor is all of its buffer, in order, in type `W`: then it is changed where it lies.
 fn plain<W: Element>(x: &Raw) -> bool {
@@ -69,7 +68,7 @@ fn together<W: Real, const N: usize>(slices: [&mut [W]; N], gradient: &[W], work
     let mut iterators = slices.map(|s| s.chunks_mut(GRAIN));
     let parts: Vec<([&mut [W]; N], &[W])> =
         gradient.chunks(GRAIN).map(|g| (std::array::from_fn(|n| iterators[n].next().expect("as long as the gradient")), g)).collect();
-    parts.into_par_iter().for_each(|(slices, g)| work(slices, g));
+    parallel::each(parts, |(slices, g)| work(slices, g));
 }
 
 struct SgdBlock<'a, W> {

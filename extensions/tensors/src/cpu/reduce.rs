@@ -93,7 +93,7 @@ fn groups<W: Load>(operation: &'static str, fold: Fold, start: W, x: &Raw, dims:
 fn folded<W: Wide>(operation: &'static str, fold: Fold, start: W, x: &[W], [outer, n, inner]: [usize; 3]) -> Result<Vec<W>> {
     let mut out = fresh::<W>(outer * inner);
     // Few and long: parts first, then the parts.
-    if n * inner > 4 * GRAIN && inner <= COLUMNS && outer * inner < COLUMNS * rayon::current_num_threads() && n >= 4 * ROWS {
+    if n * inner > 4 * GRAIN && inner <= COLUMNS && outer * inner < COLUMNS * parallel::threads() && n >= 4 * ROWS {
         let part = (GRAIN / inner).max(ROWS);
         let count = n.div_ceil(part);
         let mut parts = fresh::<W>(outer * count * inner);

@@ -85,7 +85,7 @@ fn pictures_together(n: usize, tiles: usize, columns: usize) -> usize {
         used.next_multiple_of(columns) * 1000 / used
     };
     let best = (least..least + 3).min_by_key(waste).unwrap_or(least);
-    best.min(n.div_ceil(rayon::current_num_threads())).max(1)
+    best.min(n.div_ceil(parallel::threads())).max(1)
 }
 
 /// `U = G w G^T` for each pair of channels, in f64, packed for the kernel.
