@@ -10,6 +10,8 @@ pub trait Real: Wide + std::ops::Div<Output = Self> + std::ops::Neg<Output = Sel
     /// `self * b + c`, rounded once where the processor can.
     fn fma<L: Level>(self, b: Self, c: Self) -> Self;
     fn exp<L: Level>(self) -> Self;
+    /// `exp` of numbers up to `CALM` from 0, whose results need no care.
+    fn exp_calm<L: Level>(self) -> Self;
     /// `exp` of what is not positive; what would be below the normal range may be 0.
     fn exp_below<L: Level>(self) -> Self;
     /// Of the normal distribution: how likely it is to lie below, and `exp(-x²/2)`.
@@ -35,6 +37,9 @@ pub trait Real: Wide + std::ops::Div<Output = Self> + std::ops::Neg<Output = Sel
         Self::ONE / (Self::ONE + (-self).exp::<L>())
     }
 }
+
+/// How far from 0 numbers are whose exponentials are far from both ends of f32.
+pub const CALM: f64 = 87.0;
 
 /// Functions that are called one at a time.
 #[derive(Clone, Copy)]
@@ -115,6 +120,10 @@ impl Real for f64 {
         self.exp()
     }
     #[inline(always)]
+    fn exp_calm<L: Level>(self) -> Self {
+        self.exp()
+    }
+    #[inline(always)]
     fn exp_below<L: Level>(self) -> Self {
         self.exp()
     }
@@ -169,6 +178,12 @@ impl Real for f32 {
         let (p, n) = exp_parts::<L>(x);
         let half = n >> 1;
         p * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+    }
+
+    #[inline(always)]
+    fn exp_calm<L: Level>(self) -> Self {
+        let (p, n) = exp_parts::<L>(self);
+        f32::from_bits(p.to_bits().wrapping_add((n as u32) << 23))
     }
 
     #[inline(always)]
