@@ -3,7 +3,8 @@
 //! ```text
 //! access, walk, parallel, number   tensors as slices; runs of strided views; threads and interrupts; what types compute in
 //! level, math, lanes               loops per instruction set; functions and sums that become vectors
-//! gemm, patches                    products of matrices, and pictures as their columns
+//! gemm, patches, interleave         products of matrices, pictures as their columns, rows written side by side
+//! conv, depthwise, winograd         convolutions: as products, channel by channel, by transformed tiles
 //! everything else                  the operations
 //! ```
 //! Shapes were checked above. Work of less than about 32,000 elements stays on the calling thread.
