@@ -8,6 +8,7 @@
 #include <functional>
 #include <csetjmp>
 #include <map>
+#include <mutex>
 #include <string>
 #include <ucontext.h>
 #include <unistd.h>
@@ -150,6 +151,10 @@ typedef int Result;
 typedef unsigned long long Pointer;
 enum { OK = 0, INVALID = 1, NO_MEMORY = 2, NOT_FOUND = 500, IN_CAPTURE = 900 };
 
+// Calls come from several threads, as they may to the real driver; the one GPU does one after the other.
+static std::recursive_mutex one_at_a_time;
+#define ALONE std::lock_guard<std::recursive_mutex> alone(one_at_a_time);
+
 static bool capturing;
 // Copies from pinned memory wait until somebody waits for them, or for what comes after: who changes the memory before has a bug.
 static std::vector<std::function<void()>> waiting;
@@ -200,10 +205,12 @@ Result cuDevicePrimaryCtxRetain(void **context, int) { *context = (void *)1; ret
 Result cuCtxSetCurrent(void *) { return OK; }
 Result cuStreamCreate(void **stream, unsigned) { *stream = (void *)1; return OK; }
 Result cuStreamSynchronize(void *) {
+    ALONE
     catch_up();
     return capturing ? IN_CAPTURE : OK;
 }
 Result cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
+    ALONE
     *memory = calloc(1, bytes);
     pinned[(Pointer)*memory] = bytes;
     return OK;
@@ -211,12 +218,19 @@ Result cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
 Result cuEventCreate(void **event, unsigned) { *event = (void *)1; return OK; }
 Result cuEventRecord(void *, void *) { return OK; }
 Result cuEventSynchronize(void *) {
+    ALONE
     catch_up();
     return OK;
 }
 Result cuMemHostGetDevicePointer_v2(Pointer *device, void *host, unsigned) { *device = (Pointer)host; return OK; }
-Result cuMemGetInfo_v2(size_t *left, size_t *all) { *all = total(); *left = *all - used; return OK; }
+Result cuMemGetInfo_v2(size_t *left, size_t *all) {
+    ALONE
+    *all = total();
+    *left = *all - used;
+    return OK;
+}
 Result cuMemAlloc_v2(Pointer *at, size_t bytes) {
+    ALONE
     if (used + bytes > total()) return NO_MEMORY;
     void *block = aligned_alloc(512, (bytes + 511) / 512 * 512);
     if (!block) return NO_MEMORY;
@@ -228,6 +242,7 @@ Result cuMemAlloc_v2(Pointer *at, size_t bytes) {
     return OK;
 }
 Result cuMemFree_v2(Pointer at) {
+    ALONE
     auto found = memory.find(at);
     if (found == memory.end()) return INVALID;
     catch_up();
@@ -237,6 +252,7 @@ Result cuMemFree_v2(Pointer at) {
     return OK;
 }
 Result cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, void *) {
+    ALONE
     if (capturing) return IN_CAPTURE;
     if (!owns(to, bytes)) return INVALID;
     if (lies_in(pinned, (Pointer)from, bytes)) {
@@ -248,6 +264,7 @@ Result cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, void *) 
     return OK;
 }
 Result cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, void *) {
+    ALONE
     if (capturing) return IN_CAPTURE;
     if (!owns(from, bytes)) return INVALID;
     catch_up();
@@ -255,14 +272,17 @@ Result cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, void *) {
     return OK;
 }
 Result cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, size_t bytes, void *) {
+    ALONE
     if (!owns(to, bytes) || !owns(from, bytes)) return INVALID;
     return submit([=] { memmove((void *)to, (void *)from, bytes); });
 }
 Result cuMemsetD8Async(Pointer to, unsigned char value, size_t bytes, void *) {
+    ALONE
     if (bytes && !owns(to, bytes)) return INVALID;
     return submit([=] { memset((void *)to, value, bytes); });
 }
 Result cuModuleLoadData(void **module, const void *image) {
+    ALONE
     // A shared object for this machine: nvrtc.cpp made it. Everything else is for a real GPU, and linked in here.
     const Elf64_Ehdr *head = (const Elf64_Ehdr *)image;
     *module = (void *)1;
@@ -278,12 +298,14 @@ Result cuModuleLoadData(void **module, const void *image) {
     return is_loaded ? OK : INVALID;
 }
 Result cuModuleGetFunction(void **function, void *, const char *name) {
+    ALONE
     auto found = kernels().find(name);
     if (found == kernels().end()) return NOT_FOUND;
     *function = (void *)&found->second;
     return OK;
 }
 Result cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void *, void **arguments, void **) {
+    ALONE
     const Kernel &kernel = *(const Kernel *)function;
     if (is_idle()) return OK;
     if (bx * by * bz > 1024 || gy > 65535 || gz > 65535 || !gx || !gy || !gz) return INVALID;
@@ -291,12 +313,14 @@ Result cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, uns
     return submit([=, &kernel] { run_grid(kernel, bytes, {gx, gy, gz}, {bx, by, bz}); });
 }
 Result cuStreamBeginCapture_v2(void *, int) {
+    ALONE
     if (capturing) return INVALID;
     capturing = true;
     recorded.clear();
     return OK;
 }
 Result cuStreamEndCapture(void *, void **graph) {
+    ALONE
     capturing = false;
     *graph = new Graph(recorded);
     recorded.clear();
@@ -306,6 +330,7 @@ Result cuGraphInstantiateWithFlags(void **executable, void *graph, unsigned long
 Result cuGraphDestroy(void *graph) { delete (Graph *)graph; return OK; }
 Result cuGraphExecDestroy(void *graph) { delete (Graph *)graph; return OK; }
 Result cuGraphLaunch(void *graph, void *) {
+    ALONE
     catch_up();
     for (auto &work : *(Graph *)graph) work();
     return OK;
