@@ -262,86 +262,53 @@ impl Module for Unflatten {
     }
 }
 
-/// In training, sets elements to 0 with a probability and scales the others so that the mean stays; otherwise nothing.
-pub struct Dropout {
-    probability: f64,
-    training: AtomicBool,
+macro_rules! dropouts {
+    ($($(#[$doc:meta])* $name:ident, $apply:ident;)*) => {
+        $($(#[$doc])*
+        pub struct $name {
+            probability: f64,
+            training: AtomicBool,
+        }
+
+        impl $name {
+            /// # Panics
+            /// The probability is not within 0 and 1.
+            #[track_caller]
+            pub fn new(probability: f64) -> Self {
+                assert!((0.0..=1.0).contains(&probability), concat!(stringify!($name), ": the probability {} is not within 0 and 1"), probability);
+                Self { probability, training: AtomicBool::new(true) }
+            }
+
+            /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
+            #[track_caller]
+            pub fn forward(&self, input: &Tensor) -> Tensor {
+                input.$apply(self.probability, self.training.load(Ordering::Relaxed))
+            }
+        }
+
+        impl Module for $name {
+            fn forward(&self, input: &Tensor) -> Tensor {
+                Self::forward(self, input)
+            }
+
+            fn mode(&self, training: bool) {
+                self.training.store(training, Ordering::Relaxed);
+            }
+
+            fn training(&self) -> Option<bool> {
+                Some(self.training.load(Ordering::Relaxed))
+            }
+
+            fn describe(&self) -> String {
+                format!(concat!(stringify!($name), "(p={})"), self.probability)
+            }
+        })*
+    };
 }
 
-impl Dropout {
-    /// # Panics
-    /// The probability is not within 0 and 1.
-    #[track_caller]
-    pub fn new(probability: f64) -> Self {
-        assert!((0.0..=1.0).contains(&probability), "Dropout: the probability {probability} is not within 0 and 1");
-        Self { probability, training: AtomicBool::new(true) }
-    }
-}
-
-impl Dropout {
-    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
-    #[track_caller]
-    pub fn forward(&self, input: &Tensor) -> Tensor {
-        input.dropout(self.probability, self.training.load(Ordering::Relaxed))
-    }
-}
-
-impl Module for Dropout {
-    fn forward(&self, input: &Tensor) -> Tensor {
-        Self::forward(self, input)
-    }
-
-    fn mode(&self, training: bool) {
-        self.training.store(training, Ordering::Relaxed);
-    }
-
-    fn training(&self) -> Option<bool> {
-        Some(self.training.load(Ordering::Relaxed))
-    }
-
-    fn describe(&self) -> String {
-        format!("Dropout(p={})", self.probability)
-    }
-}
-
-/// As [`Dropout`], whole channels of pictures `[N, C, H, W]` at once.
-pub struct Dropout2d {
-    probability: f64,
-    training: AtomicBool,
-}
-
-impl Dropout2d {
-    /// # Panics
-    /// The probability is not within 0 and 1.
-    #[track_caller]
-    pub fn new(probability: f64) -> Self {
-        assert!((0.0..=1.0).contains(&probability), "Dropout2d: the probability {probability} is not within 0 and 1");
-        Self { probability, training: AtomicBool::new(true) }
-    }
-}
-
-impl Dropout2d {
-    /// What it makes of an input, as [`Module::forward`]; what does not fit is told with the line of this call.
-    #[track_caller]
-    pub fn forward(&self, input: &Tensor) -> Tensor {
-        input.dropout2d(self.probability, self.training.load(Ordering::Relaxed))
-    }
-}
-
-impl Module for Dropout2d {
-    fn forward(&self, input: &Tensor) -> Tensor {
-        Self::forward(self, input)
-    }
-
-    fn mode(&self, training: bool) {
-        self.training.store(training, Ordering::Relaxed);
-    }
-
-    fn training(&self) -> Option<bool> {
-        Some(self.training.load(Ordering::Relaxed))
-    }
-
-    fn describe(&self) -> String {
-        format!("Dropout2d(p={})", self.probability)
-    }
+dropouts! {
+    /// In training, sets elements to 0 with a probability and scales the others so that the mean stays; otherwise nothing.
+    Dropout, dropout;
+    /// As [`Dropout`], whole channels of pictures `[N, C, H, W]` at once.
+    Dropout2d, dropout2d;
 }

@@ -1,6 +1,7 @@
 //! Normalisation of channels and its gradients, in two passes over memory each.
 use super::access::{Load, fresh, load_some, statistics_dtype};
 use super::layernorm::store_as;
+use super::lanes::tree;
 use super::level::{self, Job, Level};
 use super::math::Real;
 use super::number::each_real;
@@ -146,19 +147,7 @@ fn sum2<W: Real, L: Level>(a: &[W], b: &[W], f: impl Fn(W, W) -> (W, W)) -> (W, 
         first[lane] = first[lane] + x;
         second[lane] = second[lane] + y;
     }
-    (tree(first), tree(second))
-}
-
-#[inline(always)]
-fn tree<W: Real>(mut lanes: [W; LANES]) -> W {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] = lanes[i] + lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+    (tree(first, |a, b| a + b), tree(second, |a, b| a + b))
 }
 
 struct Scale<'a, W> {

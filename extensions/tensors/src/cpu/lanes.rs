@@ -1,4 +1,4 @@
-//! Sums over the places of rows as so many sums beside each other, which the compiler makes vectors of. Softmax and normalisations call it.
+//! Sums over the places of rows as so many sums beside each other, which the compiler makes vectors of. Softmax, normalisations and reductions call it.
 //!
 //! In whole chunks of slices: places that are counted, `x[base + i]`, stay one at a time (measured: five times as long).
 use super::math::Real;
@@ -30,15 +30,15 @@ pub fn fold<W: Real>(x: &[W], zero: W, of: impl Fn(W) -> W, join: impl Fn(W, W) 
     join(rest, tree(lanes, &join))
 }
 
-/// Lanes joined by halves, so that few wait for each other.
+/// A power of two of lanes joined by halves, so that few wait for each other.
 #[inline(always)]
-fn tree<W: Real>(mut lanes: [W; LANES], join: impl Fn(W, W) -> W) -> W {
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
+pub fn tree<W: Copy, const N: usize>(mut lanes: [W; N], join: impl Fn(W, W) -> W) -> W {
+    let mut width = N / 2;
+    while width > 0 {
         for lane in 0..width {
             lanes[lane] = join(lanes[lane], lanes[lane + width]);
         }
+        width /= 2;
     }
     lanes[0]
 }

@@ -3,6 +3,7 @@
 //! Dimensions that are reduced together are one; each group is folded in one pass, the innermost first. Sums are pairwise over blocks of
 //! many lanes, so that the error grows with the logarithm of the count.
 use super::access::{Load, fresh, undefined};
+use super::lanes::tree;
 use super::level::{self, Job, Level};
 use super::number::{Wide, each_wide};
 use super::parallel::{self, GRAIN};
@@ -179,14 +180,7 @@ impl<W: Wide> Job for Leaf<'_, W> {
                 for (lane, x) in lanes.iter_mut().zip(rest) {
                     *lane = $fold.join(*lane, *x);
                 }
-                let mut width = LANES / 2;
-                while width > 0 {
-                    for i in 0..width {
-                        lanes[i] = $fold.join(lanes[i], lanes[i + width]);
-                    }
-                    width /= 2;
-                }
-                lanes[0]
+                tree(lanes, |a, b| $fold.join(a, b))
             }};
         }
         match self.fold {
