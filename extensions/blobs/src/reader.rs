@@ -395,9 +395,14 @@ impl Source {
             if !block.is_empty() && end == self.meta.size {
                 full.push((index, block.freeze()));
             }
-            for (index, block) in full {
-                cache.put(key, index, block).await;
-            }
+            // In a task of its own: what was fetched is kept even if the reader is closed now, and with it this part is ended.
+            let (cache, key) = (cache.clone(), key.clone());
+            let keeping = tokio::spawn(async move {
+                for (index, block) in full {
+                    cache.put(&key, index, block).await;
+                }
+            });
+            keeping.await.ok();
             at = end;
         }
         Ok(())

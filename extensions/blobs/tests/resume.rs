@@ -182,7 +182,17 @@ async fn a_reader_uses_the_disk_cache() {
         }
     };
     read(version).await;
-    // What is written into the cache is written while the reader goes on.
+    // What was fetched is written into the cache behind the reader's back, also after it is closed.
+    let begun = Instant::now();
+    let blocks = || {
+        let folders = std::fs::read_dir(place.path()).expect("folders").flatten();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).expect("blocks").flatten());
+        files.filter(|file| !file.file_name().to_string_lossy().starts_with('.')).count()
+    };
+    while blocks() < 6 {
+        assert!(begun.elapsed() < BOUND, "all of it comes to the disk");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let before = server.sent();
     read(version).await;
     assert!(server.sent() - before < 10_000, "the second time all of it comes from the disk: {} bytes", server.sent() - before);
