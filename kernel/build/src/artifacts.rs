@@ -1,6 +1,6 @@
 //! Reads cargo's JSON messages: which package gave which files.
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What an artifact is to a later compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,6 +8,8 @@ pub enum Kind {
     Library,
     ProcMacro,
     Program,
+    /// A program of tests.
+    Test,
     /// Build scripts and the like.
     Other,
 }
@@ -21,6 +23,8 @@ pub struct Artifact {
     pub version: String,
     /// The crate's name in code.
     pub crate_name: String,
+    /// The package's directory, where its tests run.
+    pub directory: PathBuf,
     pub kind: Kind,
     pub features: Vec<String>,
     pub files: Vec<PathBuf>,
@@ -38,6 +42,7 @@ impl Artifact {
         let target = &message["target"];
         let kinds: Vec<&str> = target["kind"].as_array()?.iter().filter_map(Value::as_str).collect();
         let kind = match kinds.as_slice() {
+            _ if message["profile"]["test"] == true => Kind::Test,
             k if k.contains(&"proc-macro") => Kind::ProcMacro,
             k if k.contains(&"custom-build") => Kind::Other,
             k if k.contains(&"bin") => Kind::Program,
@@ -49,6 +54,7 @@ impl Artifact {
         };
         Some(Self {
             crate_name: target["name"].as_str()?.replace('-', "_"),
+            directory: Path::new(message["manifest_path"].as_str()?).parent()?.to_owned(),
             features: strings(&message["features"]),
             files: strings(&message["filenames"]).into_iter().map(PathBuf::from).collect(),
             fresh: message["fresh"].as_bool().unwrap_or(false),
@@ -88,7 +94,7 @@ mod tests {
 
     #[test]
     fn an_artifact_line_is_read_and_others_are_not() {
-        let line = r#"{"reason":"compiler-artifact","package_id":"r#serde@1.0.2","target":{"kind":["lib"],"name":"serde"},"features":["derive"],"filenames":["/t/libserde-1.rlib","/t/libserde-1.rmeta"],"fresh":true}"#;
+        let line = r#"{"reason":"compiler-artifact","package_id":"r#serde@1.0.2","manifest_path":"/r/serde/Cargo.toml","target":{"kind":["lib"],"name":"serde"},"features":["derive"],"filenames":["/t/libserde-1.rlib","/t/libserde-1.rmeta"],"fresh":true}"#;
         let artifact = Artifact::parse(line).unwrap();
         assert_eq!(artifact.kind, Kind::Library);
         assert_eq!(artifact.file(&["rmeta"]).unwrap().to_str(), Some("/t/libserde-1.rmeta"));

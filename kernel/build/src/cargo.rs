@@ -1,5 +1,5 @@
 //! Runs cargo, shows how far it is and gives back what it made.
-use crate::{Artifact, Error, checkout, progress::Progress};
+use crate::{Artifact, Error, mirror, progress::Progress};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -31,10 +31,19 @@ enum Event {
 impl Cargo {
     /// `cargo build --release` of the packages; gives the artifacts of everything below them.
     pub fn build(&self) -> Result<Vec<Artifact>, Error> {
+        self.make("build", &[])
+    }
+
+    /// Builds the packages' tests, without those in their documentation; those of the kind [`crate::Kind::Test`] are the programs.
+    pub fn build_tests(&self) -> Result<Vec<Artifact>, Error> {
+        self.make("test", &["--no-run"])
+    }
+
+    fn make(&self, subcommand: &str, arguments: &[&str]) -> Result<Vec<Artifact>, Error> {
         // On a terminal cargo draws its own bar, which needs stderr to be that terminal.
         let terminal = std::io::stderr().is_terminal();
-        let mut command = self.command("build")?;
-        command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
+        let mut command = self.command(subcommand)?;
+        command.args(arguments).arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
         if !terminal {
             command.stderr(Stdio::piped());
         }
@@ -55,24 +64,23 @@ impl Cargo {
         }
         let artifacts = self.follow(&events, terminal);
         let status = child.wait().map_err(|source| Error::NoToolchain { program: "cargo".into(), source })?;
+        mirror::bring_back(&self.source, &self.mirror())?;
         if status.success() { Ok(artifacts) } else { Err(Error::CargoFailed { what: self.what.clone(), status: status.to_string() }) }
     }
 
-    /// A cargo command with this one's packages, directory and environment, where nothing of another checkout is taken for this one's.
+    /// Where the copy of the checkout lies that is built.
+    fn mirror(&self) -> PathBuf {
+        self.target_dir.with_file_name("source")
+    }
+
+    /// A cargo command with this one's packages, directory and environment. The working directory is the checkout's, for the sake of cargo's
+    /// settings (`.cargo/config.toml`) there and above.
     pub fn command(&self, subcommand: &str) -> Result<Command, Error> {
-        checkout::adopt(&self.target_dir, &self.source).map_err(Error::file("prepare", &self.target_dir))?;
+        let mirror = mirror::hold(&self.source, &self.mirror())?;
         let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-        command.current_dir(&self.source).arg(subcommand).arg("--release").args(&self.arguments);
-        command.env("CARGO_TARGET_DIR", &self.target_dir).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        // Set when cargo started us (`cargo xtask`). Build scripts such as ring's watch them, and one more or one
-        // less rebuilds all of polars.
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-                command.env_remove(name);
-            }
-        }
-        // rust-analyzer's crates look at it when they are compiled: CI and a shell would take turns in rebuilding them.
-        command.env_remove("CI");
+        command.current_dir(&self.source).arg(subcommand).arg("--manifest-path").arg(mirror.join("Cargo.toml")).arg("--release").args(&self.arguments);
+        command.env("CARGO_TARGET_DIR", &self.target_dir);
+        clean(&mut command);
         for package in &self.packages {
             command.arg("-p").arg(package);
         }
@@ -125,6 +133,18 @@ impl Cargo {
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines().map(|l| l.trim_end_matches(" (*)")).filter(|l| !l.is_empty()).collect::<HashSet<_>>().len()
     }
+}
+
+/// Takes out of a command's environment what cargo put into ours (`cargo xtask`), and what would make builds differ.
+pub fn clean(command: &mut Command) {
+    // Build scripts such as ring's watch these, and one more or one less rebuilds all of polars.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    // rust-analyzer's crates look at it when they are compiled: CI and a shell would take turns in rebuilding them.
+    command.env_remove("CI").env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
 }
 
 fn read_notes(stderr: ChildStderr, send: &mpsc::Sender<Event>) {

@@ -11,17 +11,17 @@
 mod artifacts;
 mod cache;
 mod cargo;
-mod checkout;
 mod compiler;
 mod error;
 mod manifest;
+mod mirror;
 mod progress;
 mod source;
 mod stage;
 
 pub use artifacts::{Artifact, Kind};
 pub use cache::Cache;
-pub use cargo::Cargo;
+pub use cargo::{Cargo, clean};
 pub use compiler::Compiler;
 pub use error::{Error, print_chain};
 pub use manifest::{Crate, FORMAT, Manifest};

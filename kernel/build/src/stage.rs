@@ -132,7 +132,7 @@ impl Parts {
                     worker = artifact.files.first().cloned();
                     None
                 }
-                Kind::Program | Kind::Other => None,
+                Kind::Program | Kind::Test | Kind::Other => None,
             };
             let Some(file) = file else { continue };
             match artifact.package.as_str() {

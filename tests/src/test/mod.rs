@@ -4,6 +4,7 @@ mod clients;
 mod emulated;
 mod hunt;
 mod notebooks;
+mod programs;
 mod python;
 mod rust;
 mod tally;

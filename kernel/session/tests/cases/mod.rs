@@ -62,9 +62,10 @@ pub fn render(head: &str, cases: &[Case]) -> String {
     text.trim_start().to_owned()
 }
 
-/// The case files, sorted.
+/// The case files, sorted: those of the checkout that `cargo xtask` names, for a test may write them.
 pub fn files() -> Vec<PathBuf> {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cells");
+    let checkout = std::env::var_os("OCHRE_CHECKOUT").map(|checkout| PathBuf::from(checkout).join("kernel/session"));
+    let dir = checkout.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into()).join("tests/cells");
     let mut files: Vec<PathBuf> = std::fs::read_dir(&dir).expect("tests/cells").map(|f| f.expect("a file").path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "cells"));
     files.sort();
