@@ -5,7 +5,9 @@ ptx.py build KERNELS    writes KERNELS/built: of each module PTX for compute_80 
 ptx.py assemble KERNELS assembles the built PTX with ptxas for sm_80 and sm_90, and says what each kernel needs; compiles fused.cu, whose kernels
                         are written as at run time (cuda/source.rs), as at run time, and sees that nothing in it is contracted
 """
+import concurrent.futures
 import ctypes
+import os
 import pathlib
 import subprocess
 import sys
@@ -74,20 +76,27 @@ def build(kernels):
     (built / "HASH").write_text(hash_of(kernels) + "\n")
 
 
+def assembled(ptxas, text, architecture):
+    return subprocess.run([ptxas, "-arch", architecture, "-v", "-o", "/dev/null", "-"], input=text, capture_output=True)
+
+
 def assemble(kernels):
     ptxas = PACKAGES / "cuda_nvcc" / "bin" / "ptxas"
     ptxas.chmod(0o755)
-    for packed in sorted((kernels / "built").glob("*.ptx.z")):
-        text = zlib.decompress(packed.read_bytes())
-        assert b".version 8.1" in text and b".target sm_80" in text, f"{packed.name} asks for a newer driver or GPU"
-        for architecture in ["sm_80", "sm_90"]:
-            run = subprocess.run([ptxas, "-arch", architecture, "-v", "-o", "/dev/null", "-"], input=text, capture_output=True)
+    texts = {packed.name: zlib.decompress(packed.read_bytes()) for packed in sorted((kernels / "built").glob("*.ptx.z"))}
+    for name, text in texts.items():
+        assert b".version 8.1" in text and b".target sm_80" in text, f"{name} asks for a newer driver or GPU"
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [(name, architecture) for name in texts for architecture in ["sm_80", "sm_90"]]
+        runs = [pool.submit(assembled, ptxas, texts[name], architecture) for name, architecture in jobs]
+        for (name, architecture), run in zip(jobs, runs):
+            run = run.result()
             if run.returncode:
-                sys.exit(f"{packed.name} for {architecture}:\n{run.stderr.decode()}")
+                sys.exit(f"{name} for {architecture}:\n{run.stderr.decode()}")
             lines = run.stderr.decode().splitlines()
             spills = [l for l in lines if "spill" in l and not l.strip().startswith("0 bytes stack frame, 0 bytes spill")]
             spilled = [l for l in spills if " 0 bytes spill stores" not in l]
-            print(f"{packed.name.split('.')[0]} {architecture}: {sum('Compiling entry' in l for l in lines)} kernels, registers are spilled in {len(spilled)}")
+            print(f"{name.split('.')[0]} {architecture}: {sum('Compiling entry' in l for l in lines)} kernels, registers are spilled in {len(spilled)}")
     fused(kernels)
 
 

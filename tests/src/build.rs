@@ -14,6 +14,8 @@ pub struct Built {
     pub compiler: Compiler,
     /// The checkout.
     pub source: PathBuf,
+    /// What was built: the checkout as it was then.
+    pub copy: PathBuf,
     /// The binary `ochre`.
     pub ochre: PathBuf,
     /// The staged prelude directory.
@@ -28,10 +30,11 @@ pub fn source() -> PathBuf {
 /// Builds everything; fast when nothing has changed.
 pub fn build() -> anyhow::Result<Built> {
     let (cache, compiler, source) = (Cache::find()?, Compiler::find()?, source());
+    let copy = ochre_build::hold(&source, &cache.sources(&compiler))?;
     let prelude = ochre_build::build_prelude(&source, &cache, &compiler, &cache.staged())?;
     let ochre = build_kernel(&source, &cache, &compiler)?;
     build_evcxr(&source, &cache, &compiler, &ochre)?;
-    Ok(Built { cache, compiler, source, ochre, prelude })
+    Ok(Built { cache, compiler, source, copy, ochre, prelude })
 }
 
 /// The cargo command for the evcxr engine.
@@ -44,6 +47,7 @@ pub fn evcxr_command(source: &Path, cache: &Cache, compiler: &Compiler) -> Cargo
 pub fn kernel_command(source: &Path, cache: &Cache, compiler: &Compiler, packages: &[String]) -> Cargo {
     Cargo {
         source: source.to_path_buf(),
+        copy: cache.sources(compiler),
         target_dir: cache.kernel_target(compiler),
         packages: packages.to_vec(),
         arguments: Vec::new(),

@@ -15,7 +15,7 @@ pub fn demo() -> anyhow::Result<ExitCode> {
     let built = build::build()?;
     let ochre = || {
         let mut command = Command::new(&built.ochre);
-        command.env(ochre_build::SOURCE_VARIABLE, &built.source);
+        command.env(ochre_build::SOURCE_VARIABLE, &built.copy);
         command
     };
     host::run(ochre().args(["install", "--user"]))?;

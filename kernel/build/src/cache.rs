@@ -1,6 +1,7 @@
 //! Where compiled dependencies and the tests' peers are kept, outside the checkout, so that a second clone builds in minutes.
 //!
 //! ```text
+//! <root>/build/<rustc version>-<commit>/source    what of a checkout is built: a copy
 //! <root>/build/<rustc version>-<commit>/prelude   CARGO_TARGET_DIR of what cells link
 //! <root>/build/<rustc version>-<commit>/kernel    CARGO_TARGET_DIR of the kernel
 //! <root>/build/<rustc version>-<commit>/evcxr     CARGO_TARGET_DIR of the evcxr engine
@@ -36,6 +37,11 @@ impl Cache {
     /// The root itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The copy of a checkout that builds read.
+    pub fn sources(&self, compiler: &Compiler) -> PathBuf {
+        self.root.join("build").join(&compiler.id).join("source")
     }
 
     /// CARGO_TARGET_DIR of everything that is linked into cells.

@@ -13,7 +13,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// One cargo invocation in a checkout.
 #[derive(Clone, Debug)]
 pub struct Cargo {
+    /// The checkout.
     pub source: PathBuf,
+    /// Where the copy of it lies that is built.
+    pub copy: PathBuf,
     pub target_dir: PathBuf,
     pub packages: Vec<String>,
     /// Arguments after the subcommand, such as `--target`.
@@ -64,21 +67,16 @@ impl Cargo {
         }
         let artifacts = self.follow(&events, terminal);
         let status = child.wait().map_err(|source| Error::NoToolchain { program: "cargo".into(), source })?;
-        mirror::bring_back(&self.source, &self.mirror())?;
+        mirror::bring_back(&self.source, &self.copy)?;
         if status.success() { Ok(artifacts) } else { Err(Error::CargoFailed { what: self.what.clone(), status: status.to_string() }) }
-    }
-
-    /// Where the copy of the checkout lies that is built.
-    fn mirror(&self) -> PathBuf {
-        self.target_dir.with_file_name("source")
     }
 
     /// A cargo command with this one's packages, directory and environment. The working directory is the checkout's, for the sake of cargo's
     /// settings (`.cargo/config.toml`) there and above.
     pub fn command(&self, subcommand: &str) -> Result<Command, Error> {
-        let mirror = mirror::hold(&self.source, &self.mirror())?;
+        let copy = mirror::hold(&self.source, &self.copy)?;
         let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-        command.current_dir(&self.source).arg(subcommand).arg("--manifest-path").arg(mirror.join("Cargo.toml")).arg("--release").args(&self.arguments);
+        command.current_dir(&self.source).arg(subcommand).arg("--manifest-path").arg(copy.join("Cargo.toml")).arg("--release").args(&self.arguments);
         command.env("CARGO_TARGET_DIR", &self.target_dir);
         clean(&mut command);
         for package in &self.packages {
@@ -158,7 +156,7 @@ fn read_notes(stderr: ChildStderr, send: &mpsc::Sender<Event>) {
 /// Whether a line of cargo's stderr is worth repeating: errors and warnings, not the list of downloads.
 fn is_news(line: &str) -> bool {
     let first = line.trim_start().split(' ').next().unwrap_or_default();
-    !matches!(first, "Compiling" | "Downloading" | "Downloaded" | "Fresh" | "Finished" | "Updating" | "Checking" | "Running" | "Locking" | "Adding")
+    !matches!(first, "Blocking" | "Compiling" | "Downloading" | "Downloaded" | "Fresh" | "Finished" | "Updating" | "Checking" | "Running" | "Locking" | "Adding")
 }
 
 /// The `release` directory below a target directory, with or without `--target`.

@@ -25,5 +25,6 @@ pub use cargo::{Cargo, clean};
 pub use compiler::Compiler;
 pub use error::{Error, print_chain};
 pub use manifest::{Crate, FORMAT, Manifest};
+pub use mirror::hold;
 pub use source::{SOURCE_VARIABLE, find as find_source, is_source};
 pub use stage::{CURRENT, PRELUDE_PACKAGES, build_prelude, prelude_command, stage, worker_command};

@@ -28,8 +28,9 @@ pub(crate) struct Mirror {
     _lock: File,
 }
 
-/// The directory to build `checkout` from: `copy`, brought up to date at this process's first call. A checkout that is the copy is used as it is.
-pub(crate) fn hold(checkout: &Path, copy: &Path) -> Result<PathBuf, Error> {
+/// The directory to build `checkout` from: `copy`, brought up to date at this process's first call, and kept as it is until this process ends. A
+/// checkout that is the copy is used as it is: so a program that another starts builds what that one has, whatever happens to the checkout meanwhile.
+pub fn hold(checkout: &Path, copy: &Path) -> Result<PathBuf, Error> {
     if checkout.canonicalize().is_ok_and(|checkout| copy.canonicalize().is_ok_and(|copy| copy == checkout)) {
         return Ok(checkout.to_owned());
     }

@@ -40,6 +40,7 @@ pub fn worker_command(source: &Path, cache: &Cache, compiler: &Compiler) -> Carg
 fn cell_side(source: &Path, cache: &Cache, compiler: &Compiler, packages: &[&str], what: &str) -> Cargo {
     Cargo {
         source: source.to_path_buf(),
+        copy: cache.sources(compiler),
         target_dir: cache.prelude_target(compiler),
         packages: packages.iter().map(|p| p.to_string()).collect(),
         // With `--target`, RUSTFLAGS leave build scripts and proc macros alone.

@@ -3,7 +3,6 @@
 //! Included by the tests that need it (`extensions/tensors/tests/cuda`, `tests/tensors/tests/gpu.rs`); it is no crate of its own.
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 const KERNELS: [&str; 11] = ["binary", "cast", "move", "multiply", "norm", "order", "reduce", "rows", "train", "unary", "window"];
 
@@ -17,12 +16,12 @@ pub struct Emulator {
 impl Emulator {
     /// `repository` is the checkout; what is built lies in `target`.
     pub fn build(repository: &Path, target: &Path) -> Self {
-        // Tests of one process run side by side.
-        static ALONE: Mutex<()> = Mutex::new(());
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let (kernels, headers) = (repository.join("extensions/tensors/src/cuda/kernels"), repository.join("tests/gpu/emulator"));
         let directory = target.join("emulated-cuda");
         std::fs::create_dir_all(&directory).expect("a directory");
+        // Tests run side by side, in one process and in several.
+        let alone = std::fs::File::create(directory.join("lock")).expect("writable");
+        alone.lock().expect("a lock");
         let texts = |folder: &Path, names: &[&str]| names.iter().map(|name| read(&folder.join(name))).collect::<String>();
         let common = texts(&kernels, &["common.cuh", "element.cuh", "operations.cuh"]) + &texts(&headers, &["emulate.h", "driver.cpp"]);
         let object = |source: &Path, name: &str, kernel: bool| {

@@ -105,7 +105,7 @@ impl Context {
     /// Installs the kernel below the private prefix, once per run of xtask at least.
     pub fn install_kernel(&self) -> anyhow::Result<()> {
         let mut install = Command::new(&self.built.ochre);
-        install.args(["install", "--prefix"]).arg(&self.prefix).env(ochre_build::SOURCE_VARIABLE, &self.built.source);
+        install.args(["install", "--prefix"]).arg(&self.prefix).env(ochre_build::SOURCE_VARIABLE, &self.built.copy);
         let output = install.output().context("cannot start ochre install")?;
         anyhow::ensure!(output.status.success(), "ochre install failed: {}", String::from_utf8_lossy(&output.stderr).trim());
         Ok(())

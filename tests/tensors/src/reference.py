@@ -1,8 +1,9 @@
-"""Computes cases in PyTorch on the CPU: JSON in, JSON out; run by ochre-tensors-suite.
+"""Computes cases in PyTorch on the CPU: JSON in, JSON out, elements as base64 of their f64; run by ochre-tensors-suite.
 
 Floats come as they are after rounding to the tested type and are computed in f64, so that the answer is exact for each type. What is smooth is
 differentiated, with sin(1.7 i + 0.3) coming in as the gradient of the i-th element of each result.
 """
+import base64
 import json
 import math
 import sys
@@ -14,19 +15,17 @@ import torch.nn.functional as F
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
-def decoded(values):
-    return [float(v) if isinstance(v, str) else v for v in values]
-
-
 def encoded(tensor):
-    return [v if not isinstance(v, float) or math.isfinite(v) else repr(v) for v in tensor.detach().flatten().tolist()]
+    return base64.b64encode(tensor.detach().to(torch.float64).contiguous().numpy().tobytes()).decode()
 
 
 def tensor(given, native):
     kind = getattr(torch, given["dtype"])
     if kind in FLOATS and not native:
         kind = torch.float64
-    return torch.tensor(decoded(given["values"]), dtype=kind).reshape(given["shape"])
+    values = bytearray(base64.b64decode(given["values"]))
+    wide = torch.frombuffer(values, dtype=torch.float64) if values else torch.zeros(0, dtype=torch.float64)
+    return wide.to(kind, copy=True).reshape(given["shape"])
 
 
 def wide(one):
