@@ -3,6 +3,7 @@ mod browser;
 mod clients;
 mod emulated;
 mod hunt;
+mod lanes;
 mod notebooks;
 mod programs;
 mod python;

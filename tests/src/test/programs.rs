@@ -1,49 +1,30 @@
 //! Runs programs of Rust's test harness, several at a time, and reads their lines.
-use super::{Context, Tally};
+use super::{Context, Tally, lanes};
 use anyhow::Context as _;
 use ochre_build::{Artifact, Cargo};
-use std::collections::VecDeque;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Programs that run at once. Most tests wait for servers, compilers and clocks; more would make those late that look at clocks.
-const LANES: usize = 2;
 /// Lines of a failed program's log that are repeated on the terminal.
 const LOG_TAIL: usize = 150;
 
 /// Runs the programs of a suite; their output comes into the suite's log, one whole program after the other.
 pub fn run(context: &Context, suite: &str, cargo: &Cargo, programs: &[Artifact]) -> anyhow::Result<Tally> {
-    let log = Mutex::new(create(context, suite)?);
-    let waiting: Mutex<VecDeque<&Artifact>> = Mutex::new(programs.iter().collect());
-    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let lane = |number: usize| -> anyhow::Result<Tally> {
-        let mut tally = Tally::default();
-        while let Some(program) = next() {
-            let begun = Instant::now();
-            let output = context.logs.join(format!("{suite}.{number}.running"));
-            let (text, good) = output_of(&mut command(context, cargo, program)?, &output)?;
-            let name = format!("{} {}", program.package, program.crate_name);
-            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            writeln!(log, "     Running {name}\n{text}     Ended {name} after {:.1} s", begun.elapsed().as_secs_f64())?;
-            tally.add(judged(suite, &name, &text, good));
-        }
-        Ok(tally)
+    let path = context.logs.join(format!("{suite}.log"));
+    let log = Mutex::new(std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?);
+    let one = |program: &Artifact| -> anyhow::Result<Tally> {
+        let (begun, name) = (Instant::now(), format!("{} {}", program.package, program.crate_name));
+        let running = context.logs.join(format!("{suite} {name}.log"));
+        let (text, good) = output_of(&mut command(context, cargo, program)?, &running)?;
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(log, "     Running {name}\n{text}     Ended {name} after {:.1} s", begun.elapsed().as_secs_f64())?;
+        std::fs::remove_file(running)?;
+        Ok(judged(suite, &name, &text, good))
     };
-    std::thread::scope(|scope| {
-        let lane = &lane;
-        let lanes: Vec<_> = (0..LANES).map(|number| scope.spawn(move || lane(number))).collect();
-        let ended = lanes.into_iter().map(|lane| lane.join().unwrap_or_else(|_| Err(anyhow::anyhow!("xtask panicked"))));
-        ended.collect::<anyhow::Result<Vec<_>>>()
-    })
-    .map(|tallies| {
-        tallies.into_iter().fold(Tally::default(), |mut all, one| {
-            all.add(one);
-            all
-        })
-    })
+    lanes::run(programs, |program| one(program).unwrap_or_else(|error| Tally::failure(&program.crate_name, format!("{error:#}"))))
 }
 
 /// Runs one command that prints as the harness does, such as `cargo test`.
@@ -52,11 +33,6 @@ pub fn alone(context: &Context, suite: &str, mut command: Command) -> anyhow::Re
     choose(context, &mut command);
     let (text, good) = output_of(&mut command, &context.logs.join(format!("{suite}.log")))?;
     Ok(judged(suite, suite, &text, good))
-}
-
-fn create(context: &Context, suite: &str) -> anyhow::Result<std::fs::File> {
-    let path = context.logs.join(format!("{suite}.log"));
-    std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// What cargo would start for a program.
