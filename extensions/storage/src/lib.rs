@@ -74,7 +74,7 @@ impl Chosen {
 
 /// The storage of one session. Call it once for each session, on a tokio runtime, and hand its parts to `SessionParts`:
 ///
-/// ```ignore
+/// ```text
 /// let redactor = Redactor::default();
 /// let storage = ochre_storage::extension(vault.clone(), redactor.clone(), std::env::current_exe()?)?;
 /// SessionParts { magics: [vault.magics(), storage.magics].concat(), observers: storage.observers, services: storage.services, redactor, .. }

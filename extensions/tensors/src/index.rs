@@ -1,7 +1,7 @@
 //! Elements by their indices: gather, scatter, index_select, masks.
 //!
-//! On the CPU all indices are checked first, and negative ones count from the end. A GPU checks them where they are used, and they are 0 or more:
-//! to look at them first would cost a wait.
+//! Negative indices count from the end. On the CPU all are checked first; a GPU checks them where they are used: to look at them first would cost
+//! a wait.
 use crate::autograd::record;
 use crate::backend::Backend;
 use crate::device::backend;
@@ -13,8 +13,7 @@ use crate::views::reshape;
 use crate::{Buffer, DType, Device, Dims, Element, Raw, Storage, Tensor, TensorError};
 
 impl Tensor {
-    /// Slices along `dim` in the order of a 1-D index of integers; on the CPU negative ones count from the end, a GPU refuses them (`select`, `narrow`
-    /// and `slice` take them everywhere).
+    /// Slices along `dim` in the order of a 1-D index of integers, of which negative ones count from the end.
     #[track_caller]
     pub fn index_select(&self, dim: i64, index: &Tensor) -> Tensor {
         index_select(self, dim, index).or_panic()
@@ -70,7 +69,7 @@ impl Tensor {
     }
 }
 
-/// An index as i64 with negative places resolved and, on the CPU, all checked against `size`; a GPU checks its own.
+/// An index as i64, on the CPU with negative places resolved and all checked against `size`; a GPU resolves and checks its own.
 fn checked(operation: &'static str, index: &Tensor, device: Device, size: usize) -> Result<Raw> {
     if index.dtype().is_float() || index.dtype() == DType::Bool {
         return Err(TensorError::DType { operation, dtype: index.dtype(), hint: " as an index; take i64" });
@@ -88,13 +87,17 @@ fn checked(operation: &'static str, index: &Tensor, device: Device, size: usize)
     let (low, high) = values.iter().fold((0, -1), |(low, high), &value| (value.min(low), value.max(high)));
     if high >= size as i64 || low < -(size as i64) {
         let index = if low < -(size as i64) { low } else { high };
-        return Err(TensorError::Shape { operation, problem: format!("index {index} of a dimension of {size} places") });
+        return Err(outside(operation, index, size));
     }
     if low < 0 {
         let resolved: Vec<i64> = values.iter().map(|&value| if value < 0 { value + size as i64 } else { value }).collect();
         return Ok(Raw::cpu(resolved.into(), raw.shape()));
     }
     Ok(raw)
+}
+
+fn outside(operation: &'static str, index: i64, size: usize) -> TensorError {
+    TensorError::Shape { operation, problem: format!("index {index} of a dimension of {size} places") }
 }
 
 /// The buffer's values, of a tensor on the CPU.
@@ -231,7 +234,7 @@ fn scatter(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor) -> Result<Tens
     }))
 }
 
-/// True where no later element of the index names the same place.
+/// True where no later element of the index names the same place. It looks at all of them, also at a GPU's.
 fn last_writers(shape: &[usize], dim: usize, index: &Raw) -> Result<Buffer> {
     let index_buffer = backend(index.device())?.download(index)?;
     let places = <i64 as Element>::of(&index_buffer).unwrap_or_default();
@@ -239,7 +242,12 @@ fn last_writers(shape: &[usize], dim: usize, index: &Raw) -> Result<Buffer> {
     let mut writers = std::collections::HashMap::with_capacity(places.len());
     let mut last = vec![false; places.len()];
     let mut at: Dims = smallvec::smallvec![0; shape.len()];
-    for (i, &place) in places.iter().enumerate() {
+    let size = shape[dim] as i64;
+    for (i, &index_place) in places.iter().enumerate() {
+        let place = if index_place < 0 { index_place + size } else { index_place };
+        if !(0..size).contains(&place) {
+            return Err(outside("scatter", index_place, shape[dim]));
+        }
         let target: usize = (0..shape.len()).map(|d| strides[d] * if d == dim { place as usize } else { at[d] }).sum();
         if let Some(earlier) = writers.insert(target, i) {
             last[earlier] = false;

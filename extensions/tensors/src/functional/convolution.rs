@@ -9,7 +9,7 @@ use crate::{Tensor, TensorError};
 
 /// How a convolution moves over its input. One number is for both dimensions; the fields can be set one by one.
 ///
-/// ```ignore
+/// ```text
 /// x.conv2d(&weight, Some(&bias), ConvOptions::default().padding(1).stride(2))
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

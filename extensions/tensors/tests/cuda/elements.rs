@@ -1,7 +1,7 @@
 //! Element-wise operations, copies, reductions, sorting, indices, random numbers.
 use crate::both::{ALL, Dice, FLOATS, INTEGERS, both, cpu, gpu, moved, of, same, values};
 use ochre_tensors::backend::{Binary, Compare, Draw, Reduce, Unary};
-use ochre_tensors::{Buffer, DType, Layout};
+use ochre_tensors::{Buffer, DType, Device, Layout, Tensor};
 
 pub const CASES: &[(&str, fn())] = &[
     ("unary", unary),
@@ -19,6 +19,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("sort", sort),
     ("gather and scatter", gather_and_scatter),
     ("index out of range", index_out_of_range),
+    ("negative indices", negative_indices),
     ("random", random),
 ];
 
@@ -279,6 +280,23 @@ fn index_out_of_range() {
     let error = gpu().download(&wrong).map(|_| ()).expect_err("7 is not below 3").to_string();
     assert!(error.contains("out of range"), "{error}");
     assert_eq!(values(&x), [1.0, 2.0, 3.0]);
+    let index = gpu().upload(Buffer::from(vec![-4i64]), &[1]).expect("an upload");
+    let wrong = gpu().index_select(&x, 0, &index).expect("it is found later");
+    gpu().download(&wrong).map(|_| ()).expect_err("-4 is not one of three from the end");
+}
+
+/// SEMANTICS.md: "**A negative index counts from the end, on the CPU and on a GPU.**"
+fn negative_indices() {
+    let (x, on) = (Tensor::from_slice(&[1.0_f32, 2.0, 3.0]), Device::Cuda(0));
+    let index = Tensor::from_slice(&[-1_i64, 0, -3]);
+    let source = Tensor::from_slice(&[10.0_f32, 20.0, 30.0]);
+    let all = |x: &Tensor, index: &Tensor, source: &Tensor| -> Vec<Vec<f32>> {
+        let results = [x.index_select(0, index), x.gather(0, index), x.scatter_add(0, index, source), x.scatter(0, index, source), x.index_add(0, index, source)];
+        results.iter().map(|y| y.to_vec()).collect()
+    };
+    let there = all(&x.to_device(&on), &index.to_device(&on), &source.to_device(&on));
+    assert_eq!(all(&x, &index, &source), there);
+    assert_eq!(there[0], [3.0, 1.0, 1.0]);
 }
 
 fn random() {

@@ -74,7 +74,8 @@ template <class T> DEVICE void fill(const FillArgs &a) {
 }
 
 // ---- indices ----------------------------------------------------------------------------------------------------------------------
-// `shape` is the index's; x is laid out by `xs`, whose entry for the indexed dimension is 0, for that is `step`.
+// Negative ones count from the end. `shape` is the index's; x is laid out by `xs`, whose entry for the indexed dimension is 0, for that is `step`.
+DEVICE i64 from_end(i64 place, u64 size) { return place < 0 ? place + (i64)size : place; }
 struct GatherArgs {
     const void *x;
     const i64 *index;
@@ -89,7 +90,7 @@ template <class T> DEVICE void gather(const GatherArgs &a) {
     if (i >= a.shape.count) return;
     u64 at_index, at_x;
     offsets_of(a.shape, a.is, a.xs, i, at_index, at_x);
-    i64 place = a.index[at_index];
+    i64 place = from_end(a.index[at_index], a.size);
     if (place < 0 || (u64)place >= a.size) {
         *a.fault = 1;
         place = 0;
@@ -125,7 +126,7 @@ template <class T> DEVICE void scatter(const ScatterArgs &a) {
     if (i >= a.shape.count) return;
     u64 at_src, at_y;
     offsets_of(a.shape, a.ss, a.ys, i, at_src, at_y);
-    i64 place = a.index[offset_of(a.shape, a.is, i)];
+    i64 place = from_end(a.index[offset_of(a.shape, a.is, i)], a.size);
     if (place < 0 || (u64)place >= a.size) {
         *a.fault = 1;
         return;
