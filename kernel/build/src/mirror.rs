@@ -6,6 +6,7 @@
 use crate::Error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -119,11 +120,12 @@ fn changes(checkout: &Path, copy: &Path, wanted: &BTreeSet<PathBuf>, there: &BTr
     Ok(changes)
 }
 
-/// Whether two files have the same bytes and may be executed alike.
+/// Whether two files have the same bytes and may be executed alike. The other rights are the umask's of whoever made the clone.
 fn same(one: &Path, other: &Path) -> Result<bool, Error> {
     let look = |path: &Path| fs::metadata(path).map_err(Error::file("read", path));
     let (first, second) = (look(one)?, look(other)?);
-    if first.len() != second.len() || first.permissions() != second.permissions() {
+    let executable = |meta: &fs::Metadata| meta.permissions().mode() & 0o100;
+    if first.len() != second.len() || executable(&first) != executable(&second) {
         return Ok(false);
     }
     let read = |path: &Path| fs::read(path).map_err(Error::file("read", path));
@@ -177,6 +179,7 @@ mod tests {
         let before = time(&copy.join("kernel/same.rs"));
         let old = SystemTime::now() - Duration::from_secs(3600);
         File::options().write(true).open(other.join("kernel/other.rs")).expect("opened").set_modified(old).expect("set");
+        fs::set_permissions(other.join("kernel/same.rs"), fs::Permissions::from_mode(0o600)).expect("set");
         drop(Mirror::update(&other, &copy).expect("copied"));
         assert_eq!(time(&copy.join("kernel/same.rs")), before);
         assert_eq!(fs::read_to_string(copy.join("kernel/other.rs")).expect("there"), "2");
