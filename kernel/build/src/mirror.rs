@@ -147,6 +147,8 @@ fn remove(copy: &Path, name: &Path) -> Result<(), Error> {
 fn write(from: &Path, to: &Path) -> Result<(), Error> {
     let directory = to.parent().unwrap_or(to);
     fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
+    // One that may not be written is in the way; where there is none, that is fine.
+    let _ = fs::remove_file(to);
     // With the time of now: cargo shall see that it is new.
     fs::copy(from, to).map(drop).map_err(Error::file("write", to))
 }
