@@ -337,7 +337,8 @@ fn an_interrupt_ends_the_wait_for_a_server() {
     let mount = Mount::start(&config(&server, "", &directory));
     server.set(ochre_servers::BlobOptions { latency: Duration::from_secs(3600), ..Default::default() });
     let began = Instant::now();
-    let mut reader = std::process::Command::new("cat").arg(mount.path("a")).stderr(std::process::Stdio::null()).spawn().unwrap();
+    // Who starts the tests may ignore the signal (`nohup`), and children inherit that.
+    let mut reader = std::process::Command::new("env").args(["--default-signal=INT", "cat"]).arg(mount.path("a")).stderr(std::process::Stdio::null()).spawn().unwrap();
     wait("the program waits in the kernel", || {
         let at = fs::read_to_string(format!("/proc/{}/wchan", reader.id())).unwrap_or_default();
         if at.contains("request_wait_answer") || at.contains("fuse") { Ok(()) } else { Err(at) }

@@ -1,5 +1,6 @@
 //! Runs Python test files through `clients/run.py`, which prints one JSON line with the counts.
 use super::{Context, Tally};
+use crate::host;
 use crate::peers::Python;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -11,6 +12,9 @@ const MARK: &str = "ochre-tally ";
 /// Runs the named modules of `tests/clients`.
 pub fn run(context: &Context, python: &Python, modules: &[&str]) -> anyhow::Result<Tally> {
     let mut command = context.jupyter_command(python, "python")?;
+    // Modules run side by side, and the history that kernels keep is the user's: each module is a user of its own.
+    let data = host::scratch(&context.built.source, &format!("home/xdg/{}", modules.join("-")))?;
+    command.env("XDG_DATA_HOME", data);
     command.arg(context.built.source.join("tests/clients/run.py")).args(modules);
     command.env("OCHRE_FULL", if context.full { "1" } else { "" }).env("OCHRE_BINARY", &context.built.ochre);
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("OCHRE_PRELUDE", &context.built.prelude);
