@@ -8,6 +8,7 @@ import base64
 import html
 import json
 import os
+import os
 import pathlib
 import re
 import sys
@@ -55,9 +56,9 @@ def find(haystack, values):
 
 
 def files(directories, since=0.0):
-    """Files that changed since a time."""
+    """Files that changed since a time; what goes while it is looked at is left out."""
     for directory in directories:
-        for path in pathlib.Path(directory).rglob("*"):
+        for path in (pathlib.Path(folder) / name for folder, _, names in os.walk(directory) for name in names):
             try:
                 if path.is_file() and not path.is_symlink() and path.stat().st_mtime >= since and path.stat().st_size <= LARGEST:
                     yield path

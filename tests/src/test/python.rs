@@ -12,7 +12,7 @@ const MARK: &str = "ochre-tally ";
 /// Runs the named modules of `tests/clients`.
 pub fn run(context: &Context, python: &Python, modules: &[&str]) -> anyhow::Result<Tally> {
     let mut command = context.jupyter_command(python, "python")?;
-    // Modules run side by side, and the history that kernels keep is the user's: each module is a user of its own.
+    // The history that kernels keep is the user's: each module is a user of its own.
     let data = host::scratch(&context.built.source, &format!("home/xdg/{}", modules.join("-")))?;
     command.env("XDG_DATA_HOME", data);
     command.arg(context.built.source.join("tests/clients/run.py")).args(modules);
