@@ -8,7 +8,6 @@ import base64
 import html
 import json
 import os
-import os
 import pathlib
 import re
 import sys
