@@ -149,7 +149,8 @@ async fn an_interrupt_ends_tensor_operations_and_trainings() {
     assert!(took < Duration::from_secs(2), "took {took:?}");
     assert_eq!(s.run("big.shape()").await.value(), "[800, 800]");
     s.all(&["use ochre::{Fit, data::Dataset, nn}; let model = nn::Linear::new(3, 2); let before = model.parameters()[0].1.copy(); let data = Dataset::new(&Tensor::randn(&[640, 3]), &Tensor::randint(0, 2, &[640]));"]).await;
-    let (ran, took) = s.interrupted("println!(\"ready\"); let history = ochre::fit(&model, &data, &(), Fit { epochs: 10_000_000, quiet: true, ..Fit::default() });").await;
+    // It has learnt something when it is interrupted, however busy the machine is.
+    let (ran, took) = s.interrupted("let first = ochre::fit(&model, &data, &(), Fit { epochs: 1, quiet: true, ..Fit::default() }); println!(\"ready\"); let history = ochre::fit(&model, &data, &(), Fit { epochs: 10_000_000, quiet: true, ..Fit::default() });").await;
     assert!(took < Duration::from_secs(2), "took {took:?}");
     assert!(ran.error.is_none() || ran.error().starts_with("interrupted"), "{ran:?}");
     assert_eq!(s.run("(before.equal(&model.parameters()[0].1), model.parameters()[0].1.sum().item().is_finite())").await.value(), "(false, true)");
