@@ -3,8 +3,7 @@ use crate::build;
 use crate::host::{program, run};
 use crate::peers::Ptx;
 use anyhow::{Context, ensure};
-use ochre_build::{Cache, Compiler};
-use serde_json::Value;
+use ochre_build::{Cache, Cargo, Compiler, Kind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -69,11 +68,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// The test program of `extensions/tensors/tests/cuda`.
 fn device_cases(source: &Path, cache: &Cache, compiler: &Compiler) -> anyhow::Result<PathBuf> {
     let cargo = build::kernel_command(source, cache, compiler, &["ochre-tensors".to_owned()]);
-    let mut command = cargo.command("test")?;
-    let output = command.args(["--test", "cuda", "--no-run", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "cargo test --no-run failed ({})", output.status);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let built = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let found = built.filter(|line| line["target"]["name"] == "cuda").find_map(|line| line["executable"].as_str().map(PathBuf::from));
-    found.context("cargo built no test `cuda`")
+    let cargo = Cargo { arguments: vec!["--test".into(), "cuda".into()], what: "the device's cases".into(), ..cargo };
+    let built = cargo.build_tests()?.into_iter().find(|artifact| artifact.kind == Kind::Test && artifact.crate_name == "cuda");
+    built.and_then(|artifact| artifact.files.into_iter().next()).context("cargo built no test `cuda`")
 }

@@ -1,4 +1,4 @@
-//! Where compiled dependencies and the tests' peers are kept, outside the checkout, so that a second clone builds in minutes.
+//! Where compiled dependencies and the tests' peers are kept, outside the checkout, so that a second clone builds in seconds.
 //!
 //! ```text
 //! <root>/build/<rustc version>-<commit>/source    what of a checkout is built: a copy
